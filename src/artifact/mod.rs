@@ -1,0 +1,3 @@
+//! Images and sources: what is known about an image before it runs.
+
+pub mod registry;

@@ -1,0 +1,1 @@
+//! Image facts from a registry.

@@ -1,0 +1,1 @@
+//! Backend REST (contract section 3).

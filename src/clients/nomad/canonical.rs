@@ -1,0 +1,1 @@
+//! What Nomad makes of a job.

@@ -1,0 +1,13 @@
+//! Integration tests, one module a theme (docs/ARCHITECTURE.md, "Tests").
+
+mod cli;
+mod compile;
+mod conformance;
+mod convergence;
+mod dispatch;
+mod events;
+mod nomad_client;
+mod registry;
+mod simulator;
+mod spec;
+mod support;

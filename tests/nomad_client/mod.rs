@@ -1,0 +1,1 @@
+//! nomad_client

@@ -1,0 +1,1 @@
+//! A real `nats-server` with JetStream and an NKey user.

@@ -1,0 +1,1 @@
+//! The simulator and, where there is one, a real Nomad.

@@ -1,0 +1,11 @@
+//! Free ports of the loopback.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+/// A port nobody listens on right now. Another process may take it before the caller does: retry on "in use".
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("the loopback has free ports")
+        .port()
+}
