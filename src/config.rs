@@ -1,1 +1,184 @@
-//! config
+//! Every environment variable that `cs` reads, once, in one place, with its default.
+//!
+//! The order is flag over environment. Nothing else in the crate looks at the environment (`.clippy.toml` sees to it).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::secret::Secret;
+use crate::spec::Span;
+use crate::spec::workload::ServiceProvider;
+
+/// Default of the one deadline over a whole run. Source: contract 1.8.
+pub const DEADLINE: Duration = Duration::from_secs(15 * 60);
+
+/// How long Nomad may find no node before that is called a failure.
+///
+/// 30 s: room that others free, or a node that just registers, is found within seconds; a constraint that no node
+/// meets stays unmet. Nomad itself would wait for ever (nomad-api.md, trap 18).
+pub const PLACEMENT_GRACE: Duration = Duration::from_secs(30);
+
+/// The environment as it was at the start of the process.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// Reads the process's environment. Values that are not UTF-8 count as unset.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+        )
+    }
+
+    /// An environment made of pairs, for tests and for the demo.
+    #[must_use]
+    pub fn of_pairs<const N: usize>(pairs: [(&str, &str); N]) -> Self {
+        Self(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        )
+    }
+
+    /// A variable that is set and not empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.0.get(name).filter(|value| !value.is_empty()).cloned()
+    }
+
+    /// The same as a secret.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<Secret> {
+        self.get(name).map(Secret::new)
+    }
+
+    /// Where the outbox and the ledgers stand: `CS_STATE_DIR`, else the task's allocation directory, else the user's
+    /// state directory.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        let below =
+            |name: &str, tail: &str| self.get(name).map(|dir| PathBuf::from(dir).join(tail));
+        below("CS_STATE_DIR", "")
+            .or_else(|| below("NOMAD_ALLOC_DIR", "cs"))
+            .or_else(|| below("XDG_STATE_HOME", "cs"))
+            .or_else(|| below("HOME", ".local/state/cs"))
+            .unwrap_or_else(|| std::env::temp_dir().join("cs-state"))
+    }
+
+    /// `CS_DEADLINE`, default [`DEADLINE`].
+    ///
+    /// # Errors
+    /// Names the variable and what is expected.
+    pub fn deadline(&self) -> Result<Duration, BadVariable> {
+        self.duration("CS_DEADLINE", DEADLINE)
+    }
+
+    /// `CS_PLACEMENT_GRACE`, default [`PLACEMENT_GRACE`].
+    ///
+    /// # Errors
+    /// Names the variable and what is expected.
+    pub fn placement_grace(&self) -> Result<Duration, BadVariable> {
+        self.duration("CS_PLACEMENT_GRACE", PLACEMENT_GRACE)
+    }
+
+    /// `NATS_FLUSH_TIMEOUT`, default 5 s.
+    ///
+    /// # Errors
+    /// Names the variable and what is expected.
+    pub fn nats_flush_timeout(&self) -> Result<Duration, BadVariable> {
+        self.duration("NATS_FLUSH_TIMEOUT", Duration::from_secs(5))
+    }
+
+    /// `CS_VAULT`: `on` (default) or `off`.
+    ///
+    /// # Errors
+    /// Names the variable and what is expected.
+    pub fn vault(&self) -> Result<bool, BadVariable> {
+        match self.get("CS_VAULT").as_deref() {
+            None | Some("on") => Ok(true),
+            Some("off") => Ok(false),
+            Some(_) => Err(BadVariable {
+                name: "CS_VAULT",
+                expected: "`on` or `off`",
+            }),
+        }
+    }
+
+    /// `CS_SERVICE_PROVIDER`: `consul` (default) or `nomad`.
+    ///
+    /// # Errors
+    /// Names the variable and what is expected.
+    pub fn service_provider(&self) -> Result<ServiceProvider, BadVariable> {
+        match self.get("CS_SERVICE_PROVIDER").as_deref() {
+            None | Some("consul") => Ok(ServiceProvider::Consul),
+            Some("nomad") => Ok(ServiceProvider::Nomad),
+            Some(_) => Err(BadVariable {
+                name: "CS_SERVICE_PROVIDER",
+                expected: "`consul` or `nomad`",
+            }),
+        }
+    }
+
+    fn duration(&self, name: &'static str, default: Duration) -> Result<Duration, BadVariable> {
+        match self.get(name) {
+            None => Ok(default),
+            Some(text) => text
+                .parse::<Span>()
+                .map(|span| span.0)
+                .ok()
+                .filter(|time| !time.is_zero())
+                .ok_or(BadVariable {
+                    name,
+                    expected: "a duration such as `30s` or `15m`",
+                }),
+        }
+    }
+}
+
+/// An environment variable whose value makes no sense. The value itself is not repeated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("environment variable {name}: expected {expected}")]
+pub struct BadVariable {
+    /// Its name.
+    pub name: &'static str,
+    /// What is expected.
+    pub expected: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_directory_is_the_allocations_own_inside_nomad() {
+        let inside = Environment::of_pairs([("NOMAD_ALLOC_DIR", "/alloc"), ("HOME", "/root")]);
+        assert_eq!(inside.state_dir(), PathBuf::from("/alloc/cs"));
+        let chosen =
+            Environment::of_pairs([("NOMAD_ALLOC_DIR", "/alloc"), ("CS_STATE_DIR", "/state")]);
+        assert_eq!(chosen.state_dir(), PathBuf::from("/state/"));
+    }
+
+    #[test]
+    fn a_bad_value_names_the_variable_and_not_the_value() {
+        let error = Environment::of_pairs([("CS_DEADLINE", "canary")])
+            .deadline()
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "environment variable CS_DEADLINE: expected a duration such as `30s` or `15m`"
+        );
+        assert!(
+            Environment::of_pairs([("CS_VAULT", "maybe")])
+                .vault()
+                .is_err()
+        );
+        assert_eq!(Environment::default().deadline(), Ok(DEADLINE));
+    }
+}
