@@ -9,6 +9,7 @@ use cs::desired::{
 };
 use cs::secret::Secret;
 use cs::spec::workload::{ChangeMode, LinkValue, ServiceProvider};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::envfile;
@@ -267,4 +268,22 @@ fn certificate_and_key_are_of_one_pair() {
         ]
     );
     assert_eq!(world.reads.take().len(), 1, "one read for both");
+}
+
+proptest! {
+    /// No text at all can change what a template reads, or arrive as another text.
+    #[test]
+    fn any_text_is_data_wherever_it_stands(text in "\\PC*|[{}$%\"\\\\\n#.A-Z ]{0,40}") {
+        let mut desired = bare();
+        desired.connections = vec![connection("URL", &format!("{text}|{{{{ $U }}}}"), "pg-5432", "pg")];
+        let value = text.replace('@', "");
+        let world = World::new(1, &[("U", value.as_str())]);
+        let env = rendered_env(&desired, &world);
+        let literal = !text.contains("{{");
+        if literal {
+            prop_assert_eq!(&env["URL"], &format!("{text}|{value}"));
+        }
+        prop_assert_eq!(env.len(), 1);
+        prop_assert_eq!(world.reads.take().len(), 2);
+    }
 }
