@@ -11,6 +11,7 @@ pub mod error;
 pub mod ids;
 mod lenient;
 pub mod params;
+mod read;
 pub mod run;
 pub mod task;
 

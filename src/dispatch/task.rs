@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::error::ErrorKind;
+
 /// What a dispatched run is to do. Source: contract 1.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Task {
@@ -28,6 +30,16 @@ pub enum TaskError {
         /// The first 64 characters, those that cannot be printed replaced.
         shown: String,
     },
+}
+
+impl TaskError {
+    /// Which class of exit code it belongs to.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unset | Self::Unknown { .. } => ErrorKind::Usage,
+        }
+    }
 }
 
 /// Longest part of an unknown task that is repeated, in characters.
