@@ -239,6 +239,9 @@ pub struct Build {
     /// Build command for nixpacks and railpack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// Start command that nixpacks and railpack put into the image; other builders leave it to the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_command: Option<String>,
     /// Name of the built image without tag. Default: the workload's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
