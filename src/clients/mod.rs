@@ -2,3 +2,20 @@
 
 pub mod backend;
 pub mod nomad;
+
+/// An error and its causes in one line. `Display` of our errors never repeats the source, so whoever prints walks.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let text = source.to_string();
+        // Libraries do repeat theirs.
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        next = source.source();
+    }
+    line
+}

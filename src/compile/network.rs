@@ -94,42 +94,12 @@ fn routes(
     let subdomain = port
         .domain
         .as_deref()
-        .map(|domain| [subdomain_prefix, &full_name(domain, cluster)].concat());
+        // Suffixed even when it is a full name already (contract 6.5). Allocated domains arrive as bare labels, which mends
+        // the doubled suffix that the replaced runner gave them (contract 10, 32).
+        .map(|domain| [subdomain_prefix, domain, ".", cluster].concat());
     let custom = port
         .custom_domain
         .as_deref()
         .map(|domain| [custom_prefix, domain].concat());
     subdomain.into_iter().chain(custom)
-}
-
-/// The name below the cluster's domain. One that is there already stays: allocated domains come as full names, and
-/// the replaced runner appended the cluster's domain twice (contract 10, 32).
-fn full_name(domain: &str, cluster: &str) -> String {
-    let below = domain
-        .strip_suffix(cluster)
-        .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'));
-    if below {
-        domain.to_owned()
-    } else {
-        [domain, ".", cluster].concat()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_domain_of_the_cluster_is_appended_once() {
-        for (domain, want) in [
-            ("shop", "shop.c.io"),
-            ("shop.c.io", "shop.c.io"),
-            ("a.shop", "a.shop.c.io"),
-            ("c.io", "c.io.c.io"),
-            (".c.io", ".c.io.c.io"),
-            ("shopc.io", "shopc.io.c.io"),
-        ] {
-            assert_eq!(full_name(domain, "c.io"), want, "{domain}");
-        }
-    }
 }

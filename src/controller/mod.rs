@@ -1,1 +1,15 @@
-//! controller
+//! The loop around the pure middle: look, plan, act, look again.
+//!
+//! Only [`act`] changes the cluster. One path leads there: dispatching, applying, destroying all end in
+//! [`Converge::run`](converge::Converge::run).
+
+pub mod act;
+pub mod converge;
+pub mod destroy;
+pub mod deploy;
+pub mod note;
+pub mod observe;
+pub mod run;
+
+pub use converge::Converge;
+pub use note::{Note, Notes, Phase};

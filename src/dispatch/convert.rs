@@ -13,7 +13,7 @@ mod source;
 
 use std::collections::BTreeMap;
 
-pub use facts::{apply_builder, apply_domains, apply_image_facts, full_domain};
+pub use facts::{apply_builder, apply_domains, apply_image_facts, bare_label, full_domain};
 
 use super::error::{ParamsError, Problem};
 use super::ids::{EventIds, not_empty, not_zero};

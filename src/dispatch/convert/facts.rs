@@ -49,7 +49,9 @@ pub fn apply_domains(workload: &mut Workload, domains: &BTreeMap<u16, String>) {
     }
 }
 
-fn bare_label<'a>(domain: &'a str, cluster_domain: Option<&str>) -> &'a str {
+/// Returns an allocated domain as the job wants it: without the cluster's domain, which its route tags append.
+#[must_use]
+pub fn bare_label<'a>(domain: &'a str, cluster_domain: Option<&str>) -> &'a str {
     cluster_domain
         .and_then(|suffix| domain.strip_suffix(suffix)?.strip_suffix('.'))
         .unwrap_or(domain)

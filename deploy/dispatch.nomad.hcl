@@ -1,0 +1,61 @@
+# The parameterized job that a platform dispatches: `nomad job dispatch -meta TASK=deploy-image -meta PARAMS=… cs-runner`.
+# Nomad exports the meta keys as NOMAD_META_TASK and NOMAD_META_PARAMS.
+variable "image" {
+  type        = string
+  description = "Image that carries the cs binary."
+}
+
+job "cs-runner" {
+  type = "batch"
+
+  parameterized {
+    meta_required = ["TASK", "PARAMS"]
+  }
+
+  group "runner" {
+    # cs tries again by itself, inside its own deadline. A second try by Nomad would only repeat the outcome.
+    restart {
+      attempts = 0
+      mode     = "fail"
+    }
+    reschedule {
+      attempts  = 0
+      unlimited = false
+    }
+
+    task "cs" {
+      driver = "docker"
+
+      config {
+        image = var.image
+        args  = ["reconcile"]
+      }
+
+      # On a stop cs announces `deployment.failed` and delivers what is left; the rollout itself goes on.
+      kill_timeout = "20s"
+
+      # Gives the task NOMAD_TOKEN and the API socket; attach an ACL policy with submit-job, read-job, read-logs.
+      identity {
+        env = true
+      }
+
+      template {
+        destination = "secrets/cs.env"
+        env         = true
+        data        = <<EOT
+{{ with nomadVar "nomad/jobs/cs-runner" -}}
+NATS_SERVERS={{ .NATS_SERVERS | toJSON }}
+NATS_CLIENT_PRIVATE_KEY={{ .NATS_CLIENT_PRIVATE_KEY | toJSON }}
+BACKEND_URL={{ .BACKEND_URL | toJSON }}
+ACCESS_TOKEN={{ .ACCESS_TOKEN | toJSON }}
+{{- end }}
+EOT
+      }
+
+      resources {
+        cpu    = 100
+        memory = 64
+      }
+    }
+  }
+}

@@ -1,0 +1,1 @@
+//! `cs dev`: the embedded Nomad on a port.

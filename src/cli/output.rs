@@ -1,0 +1,17 @@
+//! Standard output: whole lines, in order, also from several tasks. A reader that went away is no error.
+
+use std::io::{self, Write};
+
+/// Writes one line to standard output.
+///
+/// A closed pipe (`cs … | head`) is no reason to abandon a rollout that is under way, so write errors are dropped.
+pub(super) fn line(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Writes text as it is to standard output.
+pub(super) fn raw(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,214 @@
+//! `cs reconcile`: one dispatched task, from `NOMAD_META_TASK` and `NOMAD_META_PARAMS` to an exit code.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, exit, input, output, progress, report};
+use crate::clients::nomad::connection::ConnectionConfig;
+use crate::config::BadVariable;
+use crate::controller::note::{Note, Notes, Phase};
+use crate::controller::run::{self, RunResult, Surroundings};
+use crate::reconcile::Outcome;
+use crate::spec::Span;
+
+/// Carries out one dispatched task: deploys an image or destroys jobs, watches it, announces it.
+///
+/// The task and its params come from NOMAD_META_TASK and NOMAD_META_PARAMS, as Nomad sets them in a dispatched job.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The task: deploy-image, deploy-repository, redeploy-repository, destroy-job-pack. Default: `NOMAD_META_TASK`.
+    #[arg(long)]
+    task: Option<String>,
+    /// File with the params (JSON or base64 of it), `-` for standard input. Default: `NOMAD_META_PARAMS`.
+    #[arg(long, value_name = "FILE")]
+    params: Option<PathBuf>,
+    /// One deadline over everything. Default: `CS_DEADLINE`, else 15m.
+    #[arg(long, value_name = "DURATION")]
+    deadline: Option<Span>,
+    /// Write the report to this file as well.
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+    /// How the run is shown on standard output.
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Ndjson,
+}
+
+pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            exit::complain(&format!("cannot start: {error}"), None);
+            return 1;
+        }
+    };
+    let result = runtime.block_on(reconcile(context, &arguments));
+    // A look-up or a read that hangs must not hold the process up.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    match result {
+        Ok(result) => conclude(&result, &arguments),
+        Err(bad) => exit::usage(bad, ""),
+    }
+}
+
+/// Why a run cannot even begin.
+#[derive(Debug, thiserror::Error)]
+enum CannotBegin {
+    #[error(transparent)]
+    Variable(#[from] BadVariable),
+    #[error(transparent)]
+    Connection(#[from] crate::clients::nomad::connection::ConnectionError),
+    #[error(transparent)]
+    Input(#[from] input::InputError),
+    #[error("--deadline must be longer than 0s")]
+    Deadline,
+}
+
+/// Sets everything up, runs the task, shows progress meanwhile.
+async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult, CannotBegin> {
+    let environment = &context.environment;
+    let time = arguments.deadline.map_or_else(|| environment.deadline(), |span| Ok(span.0))?;
+    if time.is_zero() {
+        return Err(CannotBegin::Deadline);
+    }
+    let deadline = Instant::now() + time;
+    let convert = input::convert_options(context)?;
+    let connection = ConnectionConfig::from_vars(&|name| environment.get(name))?;
+    let task = arguments.task.clone().or_else(|| environment.get("NOMAD_META_TASK"));
+    let params = match &arguments.params {
+        Some(path) => Some(input::read(path)?),
+        None => environment.get("NOMAD_META_PARAMS").map(String::into_bytes),
+    };
+    if arguments.output == Format::Text {
+        banner(task.as_deref());
+    }
+    let (notes, received) = Notes::channel();
+    let cancel = CancellationToken::new();
+    let surroundings = Surroundings {
+        announcer: announcer(environment)?,
+        environment: environment.clone(),
+        connection,
+        convert,
+        notes,
+        deadline,
+        cancel: cancel.clone(),
+        placement_grace: environment.placement_grace()?.min(time / 2),
+        state_dir: environment.state_dir(),
+    };
+    let work = run::run(task.as_deref(), params.as_deref(), surroundings);
+    let shown = show(received, context.interactive, arguments.output);
+    let signals = tokio::spawn(cancel_on_signal(cancel));
+    let (result, ()) = tokio::join!(work, shown);
+    signals.abort();
+    Ok(result)
+}
+
+/// Sends events to NATS, or to standard output without it.
+fn announcer(environment: &crate::config::Environment) -> Result<Announcer, BadVariable> {
+    Ok(Announcer::start(AnnouncerConfig::from_environment(environment)?))
+}
+
+/// The lines that people and scripts look for in task logs (contract 1.9).
+fn banner(task: Option<&str>) {
+    output::line("=== Dispatch Execution Started ===");
+    output::line(&format!("Task: {}", task.map_or_else(|| "unset".to_owned(), printable)));
+    output::line(&format!("Start time: {}", jiff::Timestamp::now()));
+    output::line(&format!("Orchestrator version: {}", env!("CARGO_PKG_VERSION")));
+}
+
+/// At most 64 characters without control characters: the text comes from outside.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+async fn show(notes: UnboundedReceiver<Note>, interactive: bool, format: Format) {
+    progress::show(notes, interactive, |note| match format {
+        Format::Ndjson => output::line(&report::note_line(note)),
+        Format::Text => marker(note),
+        Format::Json => {}
+    })
+    .await;
+}
+
+/// Phase markers on standard output (contract 1.9).
+fn marker(note: &Note) {
+    match note {
+        Note::Began(Phase::Deploy) => output::line("=== Phase: Deploy ==="),
+        Note::Began(Phase::ImageDownload) => output::line("=== Phase: Image ==="),
+        Note::Began(Phase::HealthCheck) => output::line("=== Phase: Health ==="),
+        Note::LogTail { task, lines } => {
+            for line in lines {
+                output::line(&format!("[{task}] {line}"));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Resolves the token on SIGTERM or SIGINT. A second signal ends the process the hard way.
+async fn cancel_on_signal(cancel: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::warn!("signals cannot be caught; a stop will be abrupt");
+        return;
+    };
+    // Cancel-safe: receiving a signal loses nothing.
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::warn!("told to stop: announcing and delivering what is left");
+    cancel.cancel();
+}
+
+/// Prints the end of a run and returns its exit code.
+fn conclude(result: &RunResult, arguments: &Arguments) -> u8 {
+    let report = report::run_report(result).line();
+    match arguments.output {
+        Format::Json | Format::Ndjson => output::line(&report),
+        Format::Text => closing_lines(result),
+    }
+    if let Some(path) = &arguments.summary
+        && let Err(error) = std::fs::write(path, format!("{report}\n"))
+    {
+        exit::warn(&format!("cannot write the summary to {}: {error}", path.display()));
+    }
+    if !result.delivery.pending.is_empty() {
+        exit::warn(&run::undelivered(&result.delivery));
+    }
+    if result.outcome.is_success() { 0 } else { exit::fail(&result.outcome) }
+}
+
+fn closing_lines(result: &RunResult) {
+    for job in result.jobs.iter().filter(|job| !job.outcome.is_success()) {
+        output::line(&format!("ERROR [{}]: {}: {}", phase(&job.outcome), job.job, job.outcome.message()));
+    }
+    if result.jobs.is_empty() && !result.outcome.is_success() {
+        output::line(&format!("ERROR [{}]: {}", phase(&result.outcome), result.outcome.message()));
+    }
+    match &result.outcome {
+        Outcome::Converged => output::line("=== Deployment completed successfully ==="),
+        Outcome::Destroyed => output::line("=== Job destruction completed ==="),
+        _ => {}
+    }
+    output::line("=== Dispatch Execution Completed ===");
+    output::line(&format!("Duration: {:.1}s", result.duration.as_secs_f64()));
+}
+
+/// The phase that an `ERROR [phase]` line names.
+const fn phase(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Usage(_) | Outcome::Invalid(_) => "parse_params",
+        _ => "deploy",
+    }
+}

@@ -1,0 +1,294 @@
+//! One job, from what is to what is wanted: look, plan, act, look again, until there is nothing to do or no use in trying.
+//!
+//! Level-triggered: waking up early, late or twice changes nothing, because every turn starts with a look. A crash at any
+//! point is repaired by running it again with the same goal.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::act::{Done, act};
+use super::note::{Note, Notes};
+use super::observe::{self, Look};
+use crate::clients::chain;
+use crate::clients::nomad::calls::{LogKind, Submission};
+use crate::clients::nomad::client::NomadClient;
+use crate::clients::nomad::error::{Disposition, NomadError};
+use crate::ids::JobId;
+use crate::reconcile::cause::{first_cause, one_line};
+use crate::reconcile::health::Progress;
+use crate::reconcile::plan::{Action, Goal, Memory, Next, Plan, plan};
+use crate::reconcile::{Cause, CauseKind, Outcome};
+
+/// Least time between two looks at the same job: a busy cluster wakes blocking queries for other jobs' sake.
+const MIN_TURN: Duration = Duration::from_millis(50);
+/// First and longest pause after a look or a write that failed for a passing reason.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// Everything that one convergence needs.
+pub struct Converge<'a> {
+    /// The cluster.
+    pub nomad: &'a NomadClient,
+    /// Who looks on.
+    pub notes: &'a Notes,
+    /// When time is up.
+    pub deadline: Instant,
+    /// Told to stop.
+    pub cancel: &'a CancellationToken,
+    /// How long Nomad may find no node.
+    pub placement_grace: Duration,
+    /// What goes with the job's source in Nomad.
+    pub submission: Option<&'a Submission>,
+}
+
+/// What the turns have in common.
+struct Turns {
+    memory: Memory,
+    blocked_since: Option<Instant>,
+    last: Option<Progress>,
+    backoff: Duration,
+    /// The job stands as wanted; only health is missing.
+    stands: bool,
+}
+
+/// What a turn ended with.
+enum Turn {
+    Again,
+    Wait(observe::Cursor),
+    Pause(Duration),
+    End(Outcome),
+}
+
+impl Converge<'_> {
+    /// Runs until the goal is reached, cannot be reached, time is up or somebody cancels.
+    ///
+    /// `on_standing` is called once, when the job is registered as wanted and its health is what is left to wait for.
+    ///
+    /// # Cancel safety
+    /// Dropping it may leave a write whose answer nobody read; running it again finds out.
+    pub async fn run(&self, goal: &Goal, on_standing: &mut (dyn FnMut() + Send)) -> Outcome {
+        let mut turns = Turns {
+            memory: Memory { written: None, writes: 0, blocked_for: None, placement_grace: self.placement_grace },
+            blocked_since: None,
+            last: None,
+            backoff: BACKOFF.0,
+            stands: false,
+        };
+        let id = goal_id(goal);
+        loop {
+            let began = Instant::now();
+            // Cancel-safe: each branch only drops reads, waits, or a write that the next run looks at again.
+            let turn = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Outcome::Cancelled,
+                () = tokio::time::sleep_until(self.deadline) => return turns.out_of_time(),
+                turn = self.turn(goal, &mut turns) => turn,
+            };
+            if turns.stands {
+                turns.stands = false;
+                on_standing();
+            }
+            let wait = async {
+                match turn {
+                    Turn::Again | Turn::End(_) => {}
+                    Turn::Wait(cursor) => {
+                        tokio::time::timeout_at(turns.grace_ends(self.placement_grace), observe::changed(self.nomad, id, cursor))
+                            .await
+                            .unwrap_or(());
+                        tokio::time::sleep_until(began + MIN_TURN).await;
+                    }
+                    Turn::Pause(pause) => tokio::time::sleep(pause).await,
+                }
+            };
+            if let Turn::End(outcome) = turn {
+                return outcome;
+            }
+            // Cancel-safe: waiting changes nothing.
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Outcome::Cancelled,
+                () = tokio::time::sleep_until(self.deadline) => return turns.out_of_time(),
+                () = wait => {}
+            }
+        }
+    }
+
+    async fn turn(&self, goal: &Goal, turns: &mut Turns) -> Turn {
+        turns.memory.blocked_for = turns.blocked_since.map(|since| since.elapsed());
+        let look = match observe::look(self.nomad, goal, &turns.memory).await {
+            Ok(look) => look,
+            Err(error) => return Turn::End(Outcome::Failed(explained(&error))),
+        };
+        let plan = plan(goal, &look.observed, &turns.memory);
+        self.explain(goal, &look, &plan, turns);
+        for action in &plan.actions {
+            if let Some(turn) = self.carry_out(goal, action, &look, turns).await {
+                return turn;
+            }
+        }
+        match plan.next {
+            Next::LookAgain => Turn::Again,
+            Next::Watch(progress) => {
+                turns.watching(progress, self.notes, goal_id(goal));
+                Turn::Wait(look.cursor)
+            }
+            Next::Backoff(reason) => self.pause(turns, reason, None),
+            Next::Finished(outcome) => {
+                turns.stands = matches!(goal, Goal::Run(_)) && turns.last.is_none() && is_verdict(&outcome);
+                Turn::End(outcome)
+            }
+        }
+    }
+
+    /// Says what is about to happen.
+    fn explain(&self, goal: &Goal, look: &Look, plan: &Plan, turns: &Turns) {
+        let Goal::Run(run) = goal else { return };
+        match plan.actions.first() {
+            Some(Action::Register { drift, .. }) => self.notes.send(Note::Planned {
+                job: run.id.clone(),
+                is_new: look.observed.job.present().is_none(),
+                changes: drift.changes.iter().map(ToString::to_string).collect(),
+            }),
+            None if turns.last.is_none() && turns.memory.written.is_none() && stands(plan) => {
+                self.notes.send(Note::Unchanged { job: run.id.clone() });
+            }
+            _ => {}
+        }
+    }
+
+    /// Runs one action; `Some` when the plan cannot go on.
+    async fn carry_out(&self, goal: &Goal, action: &Action, look: &Look, turns: &mut Turns) -> Option<Turn> {
+        if let Action::Purge { .. } = action {
+            self.keep_logs(look).await;
+        }
+        turns.memory.writes += 1;
+        match act(self.nomad, goal_id(goal), action, self.submission, self.notes).await {
+            Ok(Done::Registered(index)) => {
+                turns.memory.written = Some(index);
+                turns.backoff = BACKOFF.0;
+                None
+            }
+            Ok(Done::Removed) => None,
+            Err(error) => Some(self.after_error(&error, turns)),
+        }
+    }
+
+    fn after_error(&self, error: &NomadError, turns: &mut Turns) -> Turn {
+        match error.disposition() {
+            Disposition::ObserveAgain => {
+                self.notes.send(Note::Retrying { reason: explained(error), pause: Duration::ZERO });
+                Turn::Again
+            }
+            Disposition::Backoff { after } => {
+                // Refused before it was applied: it does not count as a try.
+                turns.memory.writes -= 1;
+                self.pause(turns, explained(error), after)
+            }
+            Disposition::Stall => Turn::End(Outcome::Failed(explained(error))),
+        }
+    }
+
+    fn pause(&self, turns: &mut Turns, reason: String, after: Option<Duration>) -> Turn {
+        let jittered = turns.backoff.mul_f64(0.75 + 0.5 * jitter());
+        let pause = after.unwrap_or(jittered).min(BACKOFF.1);
+        turns.backoff = (turns.backoff * 2).min(BACKOFF.1);
+        turns.last_gap(&reason);
+        self.notes.send(Note::Retrying { reason, pause });
+        Turn::Pause(pause)
+    }
+
+    /// Logs are gone with the allocations (nomad-api.md, trap 12): what failed is shown before it is purged.
+    async fn keep_logs(&self, look: &Look) {
+        let failed = look.observed.activity.allocations.iter().filter(|allocation| allocation.client_status == "failed");
+        if let Some(cause) = first_cause(failed) {
+            log_tail(self.nomad, &cause, self.notes).await;
+        }
+    }
+}
+
+/// An error with its causes and with what a person can do about it.
+fn explained(error: &NomadError) -> String {
+    format!("{}; {}", chain(error), error.help())
+}
+
+/// The job itself is as wanted; what is left is health.
+fn stands(plan: &Plan) -> bool {
+    match &plan.next {
+        Next::Watch(_) => true,
+        Next::Finished(outcome) => is_verdict(outcome),
+        Next::LookAgain | Next::Backoff(_) => false,
+    }
+}
+
+/// An outcome that only a job which stands as wanted can have.
+fn is_verdict(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Converged | Outcome::Unhealthy(_) | Outcome::Unplaceable(_) | Outcome::RolledBack { .. })
+}
+
+fn goal_id(goal: &Goal) -> &JobId {
+    match goal {
+        Goal::Run(run) => &run.id,
+        Goal::Destroy(id) => id,
+    }
+}
+
+/// Between 0 and 1, different in each process, so that many of them do not come back at the same moment.
+fn jitter() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0
+}
+
+impl Turns {
+    fn watching(&mut self, progress: Progress, notes: &Notes, id: &JobId) {
+        self.backoff = BACKOFF.0;
+        let is_blocked = progress.trouble.as_ref().is_some_and(|cause| cause.kind == CauseKind::Placement);
+        self.blocked_since = is_blocked.then(|| self.blocked_since.unwrap_or_else(Instant::now));
+        if self.last.is_none() {
+            self.stands = true;
+        }
+        if self.last.as_ref() != Some(&progress) {
+            notes.send(Note::Waiting { job: id.clone(), progress: progress.clone() });
+            self.last = Some(progress);
+        }
+    }
+
+    fn last_gap(&mut self, reason: &str) {
+        if let Some(last) = &mut self.last {
+            last.waiting_for = format!("Nomad answers again ({reason})");
+        }
+    }
+
+    /// When patience with a missing node ends; far away while there is none missing.
+    fn grace_ends(&self, grace: Duration) -> Instant {
+        const FAR: Duration = Duration::from_secs(24 * 3600);
+        self.blocked_since.map_or_else(|| Instant::now() + FAR, |since| since + grace)
+    }
+
+    fn out_of_time(&self) -> Outcome {
+        let (waiting_for, cause) = match &self.last {
+            Some(progress) => (progress.waiting_for.clone(), progress.trouble.clone()),
+            None => ("Nomad answers".to_owned(), None),
+        };
+        Outcome::Deadline { waiting_for: format!("waiting until {waiting_for}"), cause }
+    }
+}
+
+/// How many bytes and lines of a failing task's log are shown.
+const TAIL: (usize, usize) = (16 * 1024, 20);
+
+/// Sends the last log lines of the task that a cause names. Best effort: a node may be away, a log may be gone.
+pub async fn log_tail(nomad: &NomadClient, cause: &Cause, notes: &Notes) -> Vec<String> {
+    let Some(at) = &cause.at else { return Vec::new() };
+    let mut lines = Vec::new();
+    for kind in [LogKind::Stdout, LogKind::Stderr] {
+        match nomad.log_tail(&at.allocation, &at.task, kind, TAIL.0).await {
+            Ok(text) => lines.extend(text.unwrap_or_default().lines().map(one_line)),
+            Err(error) => tracing::debug!(allocation = at.allocation, task = at.task, "no log lines: {}", chain(&error)),
+        }
+    }
+    let lines = lines.split_off(lines.len().saturating_sub(TAIL.1));
+    if !lines.is_empty() {
+        notes.send(Note::LogTail { task: at.task.clone(), lines: lines.clone() });
+    }
+    lines
+}

@@ -1,0 +1,324 @@
+//! A deployment: from a converted workload to a healthy rollout, every step told to the platform in contract 3.6's order,
+//! exactly one outcome event, then the end of the log.
+
+use std::time::Duration;
+
+use super::converge::{Converge, log_tail};
+use super::note::{Note, Phase};
+use super::run::{JobResult, Surroundings};
+use super::steps::Steps;
+use super::sync::{service_update, settle_ports};
+use crate::artifact::registry::{self, ImageFacts};
+use crate::clients::backend::{Backend, BackendReporter, DeploymentType};
+use crate::clients::chain;
+use crate::clients::nomad::client::NomadClient;
+use crate::clients::nomad::connection::ConnectionConfig;
+use crate::compile::compile;
+use crate::desired::validate::{Options, validate};
+use crate::desired::Desired;
+use crate::dispatch::{DeployPlatform, EventIds, RunContext, Task};
+use crate::events::{Announcer, BuildLog, DeploymentKind, DeploymentOutcome, Event, LogEnd, LogIdentity, LogStream, Phase as LogPhase};
+use crate::reconcile::diff::DiffOptions;
+use crate::reconcile::plan::{Goal, Guard, RunGoal};
+use crate::reconcile::Outcome;
+use crate::spec::Workload;
+
+/// Owner of jobs that were dispatched.
+const OWNER: &str = "dispatch";
+
+/// Longest wait for the backend at the end: its breaker has cut it short before, if it is dead.
+const BACKEND_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What events call the product of a task.
+#[must_use]
+pub const fn kind(task: Task) -> DeploymentKind {
+    match task {
+        Task::DeployRepository | Task::RedeployRepository => DeploymentKind::GitRepo,
+        Task::DeployImage | Task::DestroyJobPack => DeploymentKind::Image,
+    }
+}
+
+/// The payload of an outcome event.
+#[must_use]
+pub fn outcome_payload(ids: &EventIds, kind: DeploymentKind) -> DeploymentOutcome {
+    DeploymentOutcome {
+        job_id: ids.deployment_job_id,
+        kind,
+        deployment_id: ids.deployment_id.to_string(),
+        service_id: ids.service_id.to_string(),
+        team_id: ids.team_id.clone().unwrap_or_default(),
+        user_id: ids.user_id.unwrap_or_default(),
+        owner_id: ids.owner_id.clone(),
+    }
+}
+
+/// Announces how a deployment ended, and the end of its log.
+pub async fn announce_end(announcer: &Announcer, ids: &EventIds, kind: DeploymentKind, is_success: bool) {
+    let payload = outcome_payload(ids, kind);
+    let (event, status) = if is_success {
+        (Event::DeploymentSucceeded(payload), LogEnd::Success)
+    } else {
+        (Event::DeploymentFailed(payload), LogEnd::Failed)
+    };
+    announcer.announce(event).await;
+    let end = Event::BuildLogEnd { deployment_id: ids.deployment_id.clone(), job_id: ids.deployment_job_id, status };
+    announcer.announce(end).await;
+}
+
+/// The log of a deployment.
+#[must_use]
+pub fn build_log(announcer: &Announcer, ids: &EventIds) -> BuildLog {
+    announcer.build_log(LogIdentity {
+        deployment_id: ids.deployment_id.clone(),
+        job_id: ids.deployment_job_id,
+        service_id: ids.service_id.to_string(),
+        owner_id: ids.owner_id.clone(),
+    })
+}
+
+/// Writes one line of the deployment's log.
+pub async fn log_line(log: &BuildLog, phase: LogPhase, stream: LogStream, text: &str) {
+    log.write(phase, stream, format!("{text}\n").as_bytes()).await;
+}
+
+/// Deploys a converted workload and tells everybody.
+pub async fn deploy(workload: Workload, context: RunContext, surroundings: Surroundings) -> JobResult {
+    let kind = kind(context.task);
+    let log = build_log(&surroundings.announcer, &context.ids);
+    let title = format!("Deploying {} ({})", context.job_id, context.ids.deployment_id);
+    log_line(&log, LogPhase::Init, LogStream::Stdout, &title).await;
+    for warning in &context.warnings {
+        surroundings.notes.send(Note::Warning(warning.clone()));
+    }
+    let started = Event::DeploymentStarted {
+        deployment_id: context.ids.deployment_id.to_string(),
+        job_id: context.ids.deployment_job_id,
+    };
+    surroundings.announcer.announce(started).await;
+
+    let reporter = reporter(&context, &surroundings);
+    let deployment_type = match kind {
+        DeploymentKind::GitRepo => DeploymentType::Git,
+        DeploymentKind::Image => DeploymentType::App,
+    };
+    let id = context.ids.deployment_id.as_str();
+    let mut steps = Steps::new(&surroundings.notes, reporter.as_ref(), id, deployment_type);
+    let deployment = Deployment {
+        context: &context,
+        surroundings: &surroundings,
+        log: &log,
+        backend: reporter.as_ref().map(BackendReporter::backend),
+    };
+    let outcome = deployment.run(workload, &mut steps).await;
+    let log_tail = deployment.explain(&outcome).await;
+    steps.end(if outcome.is_success() { Ok(()) } else { Err(outcome.message()) });
+    announce_end(&surroundings.announcer, &context.ids, kind, outcome.is_success()).await;
+    if let Some(reporter) = reporter {
+        let undelivered = reporter.finish(BACKEND_PATIENCE).await;
+        if undelivered > 0 {
+            surroundings.notes.send(Note::Warning(format!("{undelivered} call(s) to the backend were not delivered")));
+        }
+    }
+    surroundings.notes.send(Note::Finished { job: context.job_id.clone(), outcome: outcome.clone() });
+    JobResult { job: context.job_id.to_string(), outcome, log_tail }
+}
+
+/// The backend of the params, if they name one that can be called.
+fn reporter(context: &RunContext, surroundings: &Surroundings) -> Option<BackendReporter> {
+    let access = context.backend.as_ref()?;
+    match Backend::new(&access.url, access.token.clone()) {
+        Ok(backend) => Some(BackendReporter::start(backend)),
+        Err(error) => {
+            surroundings.notes.send(Note::Warning(format!("the backend is not called: {}", chain(&error))));
+            None
+        }
+    }
+}
+
+/// What the phases of one deployment share.
+struct Deployment<'a> {
+    context: &'a RunContext,
+    surroundings: &'a Surroundings,
+    log: &'a BuildLog,
+    backend: Option<&'a Backend>,
+}
+
+impl Deployment<'_> {
+    async fn run(&self, mut workload: Workload, steps: &mut Steps<'_>) -> Outcome {
+        if self.context.task.builds() {
+            let text = format!("{} is not available in this build; deploy a ready image with deploy-image", self.context.task.as_str());
+            return Outcome::Failed(text);
+        }
+        // What is wrong with the params is known before anybody is asked anything.
+        if let Err(invalid) = self.desired(&workload) {
+            return invalid;
+        }
+        let prepare = async {
+            let facts = self.image_facts(&workload, steps).await;
+            self.tell_backend(&mut workload, facts.as_ref(), steps).await;
+        };
+        if let Err(stopped) = self.in_time(prepare).await {
+            return stopped;
+        }
+        match self.context.platform {
+            DeployPlatform::NomadPack => {}
+            DeployPlatform::Noop | DeployPlatform::Docker => return Outcome::Converged,
+        }
+        match self.desired(&workload) {
+            Ok(desired) => self.roll_out(&desired, steps).await,
+            Err(invalid) => invalid,
+        }
+    }
+
+    /// Bounds what comes before the loop, which looks after itself.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Outcome> {
+        // Cancel-safe: what is dropped are reads and calls to the backend, which never decide anything.
+        tokio::select! {
+            biased;
+            () = self.surroundings.cancel.cancelled() => Err(Outcome::Cancelled),
+            () = tokio::time::sleep_until(self.surroundings.deadline) => {
+                Err(Outcome::Deadline { waiting_for: "preparing the deployment".to_owned(), cause: None })
+            }
+            done = work => Ok(done),
+        }
+    }
+
+    fn desired(&self, workload: &Workload) -> Result<Desired, Outcome> {
+        let options = Options::new(OWNER.parse().expect("a valid owner"));
+        validate(workload, &options).map_err(|issues| {
+            let texts: Vec<String> = issues.iter().map(ToString::to_string).collect();
+            Outcome::Invalid(texts.join("; "))
+        })
+    }
+
+    /// Facts about the image, when anybody needs them: for ports that the params leave open, and for the backend.
+    async fn image_facts(&self, workload: &Workload, steps: &mut Steps<'_>) -> Option<ImageFacts> {
+        let is_needed = workload.spec.detect_ports || self.backend.is_some();
+        let image = workload.spec.source.image.as_deref().filter(|_| is_needed)?;
+        steps.begin(Phase::ImageDownload);
+        let read = registry::read(image, |host| registry::credentials_for(host, &self.surroundings.environment)).await;
+        match read {
+            Ok(facts) => {
+                let ports = registry::ports(Some(&facts));
+                log_line(self.log, LogPhase::Detect, LogStream::Stdout, &format!("Image {image}: ports {ports:?}")).await;
+                steps.end(Ok(()));
+                Some(facts)
+            }
+            Err(error) => {
+                let text = format!("cannot read the image's manifest: {}", chain(&error));
+                self.surroundings.notes.send(Note::Warning(format!("{text}; going on with what the params say")));
+                log_line(self.log, LogPhase::Detect, LogStream::Stderr, &text).await;
+                steps.end(Err(text));
+                None
+            }
+        }
+    }
+
+    async fn tell_backend(&self, workload: &mut Workload, facts: Option<&ImageFacts>, steps: &mut Steps<'_>) {
+        let ports = registry::ports(facts);
+        let network = settle_ports(workload, self.context, &ports, self.backend).await;
+        let (Some(backend), Some(network)) = (self.backend, network.filter(|network| !network.is_empty())) else { return };
+        steps.begin(Phase::Sync);
+        // Failure is a warning of the client's own; nothing depends on it.
+        let _ = backend.service_update(&service_update(self.context, network, facts)).await;
+        steps.end(Ok(()));
+    }
+
+    async fn roll_out(&self, desired: &Desired, steps: &mut Steps<'_>) -> Outcome {
+        steps.begin(Phase::Deploy);
+        let nomad = match nomad_client(&self.surroundings.connection, self.context) {
+            Ok(nomad) => nomad,
+            Err(text) => return Outcome::Usage(text),
+        };
+        let goal = Goal::Run(RunGoal {
+            id: desired.id.clone(),
+            job: compile(desired).to_value(),
+            run: desired.run_uuid.map(|run| run.to_string()),
+            owner: desired.owner.clone(),
+            guard: Guard::Named,
+            options: DiffOptions::default(),
+        });
+        let submission = submission(desired);
+        let converge = Converge {
+            nomad: &nomad,
+            notes: &self.surroundings.notes,
+            deadline: self.surroundings.deadline,
+            cancel: &self.surroundings.cancel,
+            placement_grace: self.surroundings.placement_grace,
+            submission: Some(&submission),
+        };
+        let outcome = converge.run(&goal, &mut || steps.begin(Phase::HealthCheck)).await;
+        let line = match &outcome {
+            Outcome::Converged => format!("Job {} is healthy", desired.id),
+            _ => format!("Job {}: {}", desired.id, outcome.message()),
+        };
+        let stream = if outcome.is_success() { LogStream::Stdout } else { LogStream::Stderr };
+        log_line(self.log, LogPhase::Deploy, stream, &line).await;
+        outcome
+    }
+
+    /// Fetches the last log lines of the task at fault.
+    async fn explain(&self, outcome: &Outcome) -> Vec<String> {
+        if outcome.is_success() {
+            return Vec::new();
+        }
+        let Some(cause) = outcome.cause() else {
+            log_line(self.log, LogPhase::Deploy, LogStream::Stderr, &outcome.message()).await;
+            return Vec::new();
+        };
+        let Ok(nomad) = nomad_client(&self.surroundings.connection, self.context) else { return Vec::new() };
+        // A node that hangs must not hold up the outcome.
+        let lines = tokio::time::timeout(LOG_PATIENCE, log_tail(&nomad, cause, &self.surroundings.notes)).await.unwrap_or_default();
+        for line in &lines {
+            log_line(self.log, LogPhase::Deploy, LogStream::Stderr, line).await;
+        }
+        lines
+    }
+}
+
+/// Longest wait for log lines of a task that failed.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The Nomad of the params, else that of the environment.
+///
+/// # Errors
+/// One line that says which setting cannot be used.
+pub fn nomad_client(connection: &ConnectionConfig, context: &RunContext) -> Result<NomadClient, String> {
+    client_for(connection, context.nomad_address.as_deref(), context.nomad_token.as_ref())
+}
+
+/// The Nomad of an address and a token, where there are any, else that of the environment.
+///
+/// # Errors
+/// One line that says which setting cannot be used.
+pub fn client_for(
+    connection: &ConnectionConfig,
+    address: Option<&str>,
+    token: Option<&crate::secret::Secret>,
+) -> Result<NomadClient, String> {
+    let mut config = connection.clone();
+    if let Some(address) = address {
+        let given = ConnectionConfig::new(address).map_err(|error| format!("nomadAddress of the params: {}", chain(&error)))?;
+        config.address = given.address;
+        config.http_auth = given.http_auth.or(config.http_auth);
+    }
+    if let Some(token) = token {
+        config.token = Some(token.clone());
+    }
+    NomadClient::new(config).map_err(|error| chain(&error))
+}
+
+/// What goes with the job's source: what changes from run to run, and no secret.
+fn submission(desired: &Desired) -> crate::clients::nomad::calls::Submission {
+    let deployment = desired.deployment.as_ref().map(ToString::to_string);
+    let source = serde_json::json!({
+        "managedBy": "cs", "owner": desired.owner, "deploymentId": deployment, "image": desired.image,
+        "digest": desired.digest.to_string(),
+    });
+    crate::clients::nomad::calls::Submission {
+        source: source.to_string(),
+        format: "json".to_owned(),
+        variable_flags: [("cs_digest".to_owned(), desired.digest.to_string())].into(),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,214 @@
+//! One dispatched task from its text to its outcome: what is the same for every task.
+//!
+//! Deadline and signals bound all of it. However it ends (bad params, an outcome, a panic), the platform hears of it, the
+//! log ends, what is queued is delivered or kept, and only then the run is over.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::deploy;
+use super::destroy;
+use super::note::{Note, Notes};
+use crate::clients::nomad::connection::ConnectionConfig;
+use crate::config::Environment;
+use crate::dispatch::{
+    ConvertOptions, DestroyParams, ErrorKind, EventIds, Params, ParamsError, RunContext, Task, TaskError, convert, params,
+    readable_ids,
+};
+use crate::events::{Announcer, Delivery, DeploymentKind, LogStream, Phase as LogPhase};
+use crate::reconcile::Outcome;
+use crate::spec::Workload;
+
+/// What a run is given by its surroundings.
+pub struct Surroundings {
+    /// Environment variables.
+    pub environment: Environment,
+    /// Where Nomad is, unless params say otherwise.
+    pub connection: ConnectionConfig,
+    /// How params are converted.
+    pub convert: ConvertOptions,
+    /// Sends events and log lines.
+    pub announcer: Announcer,
+    /// Who looks on.
+    pub notes: Notes,
+    /// When time is up.
+    pub deadline: Instant,
+    /// Told to stop.
+    pub cancel: CancellationToken,
+    /// How long Nomad may find no node.
+    pub placement_grace: Duration,
+    /// Where records are kept between runs.
+    pub state_dir: std::path::PathBuf,
+}
+
+/// How a run ended, for the report.
+#[derive(Debug, Clone)]
+pub struct RunResult {
+    /// The task, when it was readable.
+    pub task: Option<Task>,
+    /// The platform's deployment, when there is one.
+    pub deployment: Option<String>,
+    /// How it ended as a whole.
+    pub outcome: Outcome,
+    /// One entry a job.
+    pub jobs: Vec<JobResult>,
+    /// What happened to the events.
+    pub delivery: Delivery,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// How one job of a run ended.
+#[derive(Debug, Clone)]
+pub struct JobResult {
+    /// Job id as given.
+    pub job: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Last log lines of the task at fault.
+    pub log_tail: Vec<String>,
+}
+
+/// Longest wait for events at the end of a run.
+///
+/// 10 s: NATS had the whole run to come back. What is left then waits on disk.
+const DELIVERY: Duration = Duration::from_secs(10);
+/// The same after a signal: Nomad kills a task 5 s after it asked by default.
+const DELIVERY_WHEN_CANCELLED: Duration = Duration::from_secs(3);
+
+/// Carries out a task. Never panics and always ends with a result.
+pub async fn run(task_text: Option<&str>, params_text: Option<&[u8]>, surroundings: Surroundings) -> RunResult {
+    let began = Instant::now();
+    let announcer = surroundings.announcer.clone();
+    let cancel = surroundings.cancel.clone();
+    let mut result = match prepare(task_text, params_text, &surroundings.convert) {
+        Ok(prepared) => carry_out(prepared, surroundings).await,
+        Err(refused) => refuse(*refused, &surroundings).await,
+    };
+    let patience = if cancel.is_cancelled() { DELIVERY_WHEN_CANCELLED } else { DELIVERY };
+    result.delivery = announcer.finish(patience).await;
+    if !result.delivery.pending.is_empty() && result.outcome.is_success() {
+        result.outcome = Outcome::Failed(undelivered(&result.delivery));
+    }
+    result.duration = began.elapsed();
+    result
+}
+
+/// What is said about events that nobody acknowledged.
+#[must_use]
+pub fn undelivered(delivery: &Delivery) -> String {
+    let subjects: Vec<&str> = delivery.pending.iter().map(|event| event.subject.as_str()).collect();
+    format!(
+        "{} event(s) were not acknowledged and wait in the outbox: {}; any later run with the same CS_STATE_DIR sends them",
+        subjects.len(),
+        subjects.join(", ")
+    )
+}
+
+/// A task that can be carried out.
+enum Prepared {
+    Deploy { workload: Box<Workload>, context: Box<RunContext> },
+    Destroy(DestroyParams),
+}
+
+/// A task that cannot be carried out.
+struct Refused {
+    task: Option<Task>,
+    outcome: Outcome,
+    ids: Option<EventIds>,
+}
+
+fn prepare(task_text: Option<&str>, params_text: Option<&[u8]>, options: &ConvertOptions) -> Result<Prepared, Box<Refused>> {
+    let ids = params_text.and_then(readable_ids);
+    let usage = |task, message: String| Box::new(Refused { task, outcome: Outcome::Usage(message), ids: ids.clone() });
+    let Some(task_text) = task_text else {
+        return Err(usage(None, "NOMAD_META_TASK is not set: it names the task, e.g. deploy-image".to_owned()));
+    };
+    let task: Task = task_text.parse().map_err(|error: TaskError| usage(None, error.to_string()))?;
+    let Some(params_text) = params_text else {
+        let text = "NOMAD_META_PARAMS is not set: it holds the task's params as JSON or base64 of it".to_owned();
+        return Err(usage(Some(task), text));
+    };
+    let refused = |error: ParamsError| {
+        let outcome = match error.kind() {
+            ErrorKind::Usage => Outcome::Usage(error.to_string()),
+            ErrorKind::Invalid => Outcome::Invalid(error.to_string()),
+        };
+        Box::new(Refused { task: Some(task), outcome, ids: ids.clone() })
+    };
+    match params::parse(task, params_text).map_err(refused)? {
+        Params::Destroy(params) => Ok(Prepared::Destroy(params)),
+        Params::Deploy(params) => {
+            let converted = convert(&params, options).map_err(refused)?;
+            Ok(Prepared::Deploy { workload: Box::new(converted.workload), context: Box::new(converted.run) })
+        }
+    }
+}
+
+/// Announces a failure before anything was done, where it is known whose failure it is.
+async fn refuse(refused: Refused, surroundings: &Surroundings) -> RunResult {
+    let Refused { task, outcome, ids } = refused;
+    if let Some(ids) = &ids {
+        let kind = task.map_or(DeploymentKind::Image, deploy::kind);
+        announce_failure(&surroundings.announcer, ids, kind, &outcome.message()).await;
+    }
+    RunResult {
+        task,
+        deployment: ids.map(|ids| ids.deployment_id.to_string()),
+        outcome,
+        jobs: Vec::new(),
+        delivery: Delivery::default(),
+        duration: Duration::ZERO,
+    }
+}
+
+/// The reason in the log, `deployment.failed`, the end of the log.
+async fn announce_failure(announcer: &Announcer, ids: &EventIds, kind: DeploymentKind, reason: &str) {
+    let log = deploy::build_log(announcer, ids);
+    deploy::log_line(&log, LogPhase::Init, LogStream::Stderr, reason).await;
+    deploy::announce_end(announcer, ids, kind, false).await;
+}
+
+async fn carry_out(prepared: Prepared, surroundings: Surroundings) -> RunResult {
+    match prepared {
+        Prepared::Deploy { workload, context } => {
+            let task = context.task;
+            let ids = context.ids.clone();
+            let job = context.job_id.to_string();
+            let announcer = surroundings.announcer.clone();
+            let notes = surroundings.notes.clone();
+            // A panic is our fault; the platform must not wait for its end in vain.
+            let work = tokio::spawn(deploy::deploy(*workload, *context, surroundings));
+            let result = match work.await {
+                Ok(result) => result,
+                Err(_) => {
+                    let outcome = Outcome::Failed("internal error: the run panicked; this is a bug in cs".to_owned());
+                    notes.send(Note::Warning(outcome.message()));
+                    announce_failure(&announcer, &ids, deploy::kind(task), &outcome.message()).await;
+                    JobResult { job, outcome, log_tail: Vec::new() }
+                }
+            };
+            RunResult {
+                task: Some(task),
+                deployment: Some(ids.deployment_id.to_string()),
+                outcome: result.outcome.clone(),
+                jobs: vec![result],
+                delivery: Delivery::default(),
+                duration: Duration::ZERO,
+            }
+        }
+        Prepared::Destroy(params) => {
+            let (outcome, jobs) = destroy::destroy(params, &surroundings).await;
+            RunResult {
+                task: Some(Task::DestroyJobPack),
+                deployment: None,
+                outcome,
+                jobs,
+                delivery: Delivery::default(),
+                duration: Duration::ZERO,
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The steps of a deployment, told to whoever looks on and to the backend, in order.
+
+use super::note::{Note, Notes, Phase};
+use crate::clients::backend::{BackendReporter, DeploymentType, Step, StepStatus};
+
+/// Begins and ends steps. A step that begins ends the one before it well; a step that is open at the end shares the fate of
+/// the deployment.
+pub struct Steps<'a> {
+    notes: &'a Notes,
+    backend: Option<&'a BackendReporter>,
+    deployment_id: &'a str,
+    deployment_type: DeploymentType,
+    open: Option<Phase>,
+}
+
+impl<'a> Steps<'a> {
+    /// No step is open yet.
+    #[must_use]
+    pub fn new(notes: &'a Notes, backend: Option<&'a BackendReporter>, deployment_id: &'a str, deployment_type: DeploymentType) -> Self {
+        Self { notes, backend, deployment_id, deployment_type, open: None }
+    }
+
+    /// Ends the open step well and begins another.
+    pub fn begin(&mut self, phase: Phase) {
+        self.end(Ok(()));
+        self.notes.send(Note::Began(phase));
+        self.tell(phase, StepStatus::InProgress);
+        self.open = Some(phase);
+    }
+
+    /// Ends the open step, if there is one.
+    pub fn end(&mut self, ended: Result<(), String>) {
+        let Some(phase) = self.open.take() else { return };
+        let status = match &ended {
+            Ok(()) => StepStatus::Completed,
+            Err(error) => StepStatus::Failed(Some(error.clone())),
+        };
+        self.tell(phase, status);
+        self.notes.send(Note::Ended(phase, ended));
+    }
+
+    fn tell(&self, phase: Phase, status: StepStatus) {
+        let (Some(backend), Some(step)) = (self.backend, backend_step(phase)) else { return };
+        backend.step(self.deployment_id, self.deployment_type, step, status);
+    }
+}
+
+/// The backend's name for a step; `None` for steps that it does not know.
+const fn backend_step(phase: Phase) -> Option<Step> {
+    match phase {
+        Phase::ImageDownload => Some(Step::ImageDownload),
+        Phase::Deploy => Some(Step::Deploy),
+        Phase::HealthCheck => Some(Step::HealthCheck),
+        Phase::Sync | Phase::Destroy => None,
+    }
+}
