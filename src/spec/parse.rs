@@ -38,7 +38,7 @@ struct Origin {
 }
 
 impl Document {
-    /// The file it stands in, as it was named to [`parse`].
+    /// The file it stands in, as it was named to [`parse()`].
     #[must_use]
     pub fn file(&self) -> &str {
         &self.origin.file

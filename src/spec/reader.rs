@@ -390,14 +390,17 @@ impl Members<'_, '_> {
             return false;
         };
         if !known.contains(&member.key.as_str()) {
-            self.reader.state.unknown.borrow_mut().push(Finding {
-                path: at.path(),
-                place: member.key_place,
-                fault: Fault::UnknownField {
-                    field: member.key.clone(),
-                    known,
-                },
-            });
+            let mut unknown = self.reader.state.unknown.borrow_mut();
+            if unknown.len() < MOST_FINDINGS {
+                unknown.push(Finding {
+                    path: at.path(),
+                    place: member.key_place,
+                    fault: Fault::UnknownField {
+                        field: member.key.clone(),
+                        known,
+                    },
+                });
+            }
             return true;
         }
         member.node.value == Value::Null

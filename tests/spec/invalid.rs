@@ -107,6 +107,18 @@ fn a_file_beyond_the_bounds_is_refused_before_it_is_read() {
 }
 
 #[test]
+fn a_flood_of_findings_is_cut_short() {
+    let fields: String = (0..40_000).map(|i| format!("  x{i}: 1\n")).collect();
+    let text = format!(
+        "apiVersion: cloudstation.io/v1\nkind: Workload\nmetadata: {{name: a}}\nspec:\n  source: {{image: x}}\n{fields}"
+    );
+    assert_eq!(findings("f.yaml", &text).len(), 50);
+    let ports = "    - {port: x}\n".repeat(2_000);
+    let text = text.replace(&fields, &format!("  ports:\n{ports}"));
+    assert_eq!(findings("f.yaml", &text).len(), 50);
+}
+
+#[test]
 fn a_file_without_documents_is_empty_and_not_wrong() {
     for text in ["", "# nothing\n", "---\n---\n"] {
         assert_eq!(parse("f.yaml", text).unwrap().len(), 0, "{text:?}");

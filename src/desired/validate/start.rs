@@ -1,5 +1,7 @@
 //! When a workload starts by itself: by the clock or on request.
 
+use std::collections::BTreeSet;
+
 use super::cron;
 use super::issues::Issues;
 use super::text;
@@ -69,6 +71,7 @@ pub(super) fn parameterized(
     let parameterized = spec.parameterized.as_ref()?;
     let at = "spec.parameterized";
     runs_to_completion(spec, "parameterized-type", at, issues);
+    let required: BTreeSet<&String> = parameterized.meta_required.iter().collect();
     for (name, keys) in [
         ("metaRequired", &parameterized.meta_required),
         ("metaOptional", &parameterized.meta_optional),
@@ -77,7 +80,7 @@ pub(super) fn parameterized(
             let path = path::element(&path::member(at, name), index);
             text::check(issues, "meta-key", path.as_str(), text::one_line(key));
             // Source: Nomad, "Required and optional meta keys should be disjoint".
-            if name == "metaOptional" && parameterized.meta_required.contains(key) {
+            if name == "metaOptional" && required.contains(key) {
                 issues.add("meta-key", path, "is required already");
             }
         }
