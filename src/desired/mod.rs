@@ -1,6 +1,6 @@
 //! What `cs` holds true about one workload: checked, complete, ready to compile.
 //!
-//! A [`Desired`] cannot be invalid: [`validate`](validate::validate) is the only way to one, and it reports every problem
+//! A [`Desired`] cannot be invalid: [`validate`](fn@validate) is the only way to one, and it reports every problem
 //! of a spec at once. Compiling needs no `Result` because of that. Pure: references to secrets are resolved before.
 
 pub mod defaults;
@@ -19,6 +19,16 @@ use crate::spec::workload::{
 };
 
 pub use digest::Digest;
+pub use validate::{Issue, Options, references, validate};
+
+/// Namespace of the UUIDs that are made of deployment ids. A random one, once chosen; another would roll every job.
+const RUN_UUID_NAMESPACE: Uuid = Uuid::from_u128(0x7d1f_0c6e_52a4_4b8e_9a35_c1e0_86f4_2b97);
+
+/// The job meta `run_uuid` of a deployment: a new deployment always rolls, a repeat of the same one never does.
+#[must_use]
+pub fn run_uuid(deployment: &DeploymentId) -> Uuid {
+    Uuid::new_v5(&RUN_UUID_NAMESPACE, deployment.as_str().as_bytes())
+}
 
 /// Validated intent with every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +43,7 @@ pub struct Desired {
     pub owner: OwnerId,
     /// Scheduler.
     pub job_type: JobType,
-    /// Count of the group, at least 1 for `service` and `batch`.
+    /// Count of the group; 0 stops every allocation and keeps the job. At most 1 for `system`.
     pub replicas: u32,
     /// Starts by the clock.
     pub schedule: Option<DesiredSchedule>,

@@ -6,9 +6,12 @@
 //! Credentials never stand in a file: where one is needed, a [`SecretRef`] says where it is kept.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::duration::Span;
 
@@ -495,7 +498,7 @@ pub enum CheckType {
 }
 
 /// An environment variable: text, or where the text is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum EnvValue {
     /// The text itself. It stands in the job, readable by everybody who may read jobs.
@@ -504,8 +507,39 @@ pub enum EnvValue {
     Reference(SecretRef),
 }
 
+impl<'de> Deserialize<'de> for EnvValue {
+    /// By hand, so that an error tells what is wrong and where; derived code only says that no variant matched.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EnvValueVisitor;
+
+        impl<'de> Visitor<'de> for EnvValueVisitor {
+            type Value = EnvValue;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text or a reference such as `{fromEnv: NAME}`")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<EnvValue, E> {
+                Ok(EnvValue::Text(text.to_owned()))
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<EnvValue, E> {
+                Ok(EnvValue::Text(text))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<EnvValue, A::Error> {
+                SecretRef::deserialize(MapAccessDeserializer::new(map)).map(EnvValue::Reference)
+            }
+        }
+
+        deserializer.deserialize_any(EnvValueVisitor)
+    }
+}
+
 /// Where a secret is kept: exactly one of the four.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretRef {
     /// An environment variable of `cs`.
@@ -715,7 +749,8 @@ pub enum RestartMode {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Schedule {
-    /// Five fields, or six with seconds in front.
+    /// Minute, hour, day of month, month, day of week; a sixth field is the year, with seven the first is the second.
+    /// Or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
     pub cron: String,
     /// IANA name. Default: `UTC`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
