@@ -19,21 +19,40 @@ pub enum Shown {
 /// What stands in place of a secret inside a larger value.
 const HIDDEN: &str = "(hidden)";
 
-/// Values that may carry a secret: environment, rendered files, credentials of registries and downloads.
+/// Parts of names that promise a secret.
+const TELLTALES: [&str; 5] = ["password", "passwd", "secret", "token", "credential"];
+
+/// Values that may carry a secret: environment, rendered files, credentials of registries and downloads, and whatever
+/// says so by its name.
 fn is_secret(members: &[&str]) -> bool {
     let task: &[&str] = match members {
         ["TaskGroups", "Tasks", task @ ..] => task,
-        ["TaskGroups", "Volumes", .., "MountOptions", "MountFlags"] => return true,
         _ => members,
     };
-    matches!(
+    let by_place = matches!(
         task,
         ["Env", _, ..]
             | ["Templates", "EmbeddedTmpl"]
-            | ["Config", "auth" | "env" | "environment", ..]
+            | ["Config", "auth" | "env" | "environment" | "logging", ..]
             | ["Secrets", "Config" | "Env", _, ..]
+            | ["Artifacts", "GetterSource"]
             | ["Artifacts", "GetterHeaders" | "GetterOptions", _, ..]
-    ) || matches!(members, [.., "Checks", "Header", _])
+    ) || matches!(
+        members,
+        [.., "Env", _] | [.., "Checks", "Header", _] | [.., "MountOptions", "MountFlags"]
+    );
+    by_place || has_telling_name(task)
+}
+
+/// Keys that users choose: in `Meta` and in a driver's configuration.
+fn has_telling_name(members: &[&str]) -> bool {
+    let keys = members
+        .iter()
+        .skip_while(|member| !matches!(**member, "Meta" | "Config"));
+    keys.skip(1).any(|key| {
+        let key = key.to_lowercase();
+        TELLTALES.iter().any(|telltale| key.contains(telltale))
+    })
 }
 
 pub(super) fn shown(value: Option<&Value>, path: &[Step<'_>], hide: &[Place]) -> Shown {

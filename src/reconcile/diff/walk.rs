@@ -133,6 +133,7 @@ impl<'a> Walk<'a, '_> {
     fn added_by_nomad(&self, name: &str, desired: &Value, observed: &Value) -> bool {
         match name {
             "Enabled" => self.stopped && self.inside("Scaling"),
+            "Kind" => desired == "" && is_connect_kind(observed),
             "Identity" => desired.is_null() && is_integration_identity(observed),
             _ => false,
         }
@@ -240,16 +241,16 @@ fn is_added_entry(list: &str, pair: &Pair<'_>, desired: &[&Value]) -> bool {
     match list {
         "Constraints" => desired.contains(&entry),
         "Identities" => is_integration_identity(entry),
-        "Tasks" => {
-            let kind = entry
-                .get("Kind")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            kind.starts_with("connect-") || kind.ends_with("-gateway")
-        }
+        "Tasks" => is_connect_kind(entry.get("Kind").unwrap_or(&ABSENT)),
         "DynamicPorts" => name_of(entry).is_some_and(|label| label.starts_with("connect-proxy-")),
         _ => false,
     }
+}
+
+/// What Consul Connect writes on its side-car tasks, and on tasks that speak for themselves.
+fn is_connect_kind(kind: &Value) -> bool {
+    kind.as_str()
+        .is_some_and(|kind| kind.starts_with("connect-"))
 }
 
 /// Identities that the server's configuration gives to whatever uses Vault or Consul.
@@ -272,8 +273,8 @@ fn only_map(value: &Value) -> Option<&Map<String, Value>> {
     }
 }
 
-fn sorted(list: &[Value]) -> Vec<&str> {
-    let mut texts: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+fn sorted(list: &[Value]) -> Vec<String> {
+    let mut texts: Vec<String> = list.iter().map(Value::to_string).collect();
     texts.sort_unstable();
     texts.dedup();
     texts

@@ -296,6 +296,15 @@ fn what_nomad_adds_by_itself_is_no_drift() {
         .unwrap();
     constraints.push(constraint.clone());
     constraints.push(constraint);
+    let mut proxy = observed.pointer(TASK).unwrap().clone();
+    proxy["Name"] = json!("connect-proxy-web");
+    proxy["Kind"] = json!("connect-proxy:web");
+    observed
+        .pointer_mut("/TaskGroups/0/Tasks")
+        .unwrap()
+        .as_array_mut()
+        .unwrap()
+        .push(proxy);
     observed["Version"] = json!(7);
     observed["NomadTokenID"] = json!("someone");
     observed["TaskGroups"][0]["Services"][0]["Identity"] =
@@ -401,6 +410,20 @@ fn secrets_are_never_shown() {
         let found = drift(&shop(), &observed);
         assert_eq!(found.changes[0].kind, ChangeKind::Added);
         assert!(!format!("{found} {found:?}").contains("canary"), "{found}");
+    }
+}
+
+#[test]
+fn values_whose_name_promises_a_secret_are_hidden() {
+    for (pointer, path) in [
+        ("/Meta/api_TOKEN", "Meta.api_TOKEN"),
+        (
+            "/TaskGroups/0/Tasks/0/Config/db_password",
+            "TaskGroups[web].Tasks[app].Config.db_password",
+        ),
+    ] {
+        let found = drift(&shop(), &observed_with(pointer, json!("canary")));
+        assert_eq!(found.to_string(), format!("- {path}: (before)\n"));
     }
 }
 

@@ -12,7 +12,8 @@
 //! Source: Nomad 2.0.6-dev, `api.Job.Canonicalize`, `ApiJobToStructJob`, `structs.Job.Canonicalize` and the job mutators.
 //!
 //! Not modelled: the side-car tasks that Consul Connect adds (a `Connect` block is kept as it is written), defaults of
-//! the server's own configuration (identities for Vault and Consul), Enterprise's namespace defaults.
+//! the server's own configuration (identities for Vault and Consul), Enterprise's namespace defaults. Policies of a
+//! `Vault` block are dropped, as Nomad does since 1.10.
 
 mod group;
 pub(crate) mod implied;
