@@ -1,1 +1,3 @@
-//! convergence
+//! What Nomad makes of jobs, and how they are compared: recorded pairs, properties, and a real Nomad where there is one.
+
+mod canonical;

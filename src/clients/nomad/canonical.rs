@@ -1,1 +1,0 @@
-//! What Nomad makes of a job.
