@@ -9,7 +9,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
 
-use super::run::{Finding, Run, Stop};
+use super::checks::Finding;
+use super::run::{Run, Stop};
 use super::target::Target;
 
 /// One behaviour.
@@ -32,7 +33,7 @@ pub(super) enum Needs {
     Api,
     /// A node whose tasks do what the test says: driver `mock_driver`.
     Mock,
-    /// Nobody else on the target, because it touches the jobs of all.
+    /// As [`Needs::Mock`], and nobody else on the target, because it touches the jobs of all.
     Alone,
 }
 
@@ -85,7 +86,7 @@ struct Outcome {
 }
 
 async fn run_case(target: &Target, case: &'static Case) -> Outcome {
-    if case.needs == Needs::Mock && !target.has_mock_driver {
+    if case.needs != Needs::Api && !target.has_mock_driver {
         let reason = "no node offers mock_driver: this is a release build of Nomad".to_owned();
         return Outcome {
             case,
@@ -108,7 +109,7 @@ async fn run_case(target: &Target, case: &'static Case) -> Outcome {
         Err(_elapsed) => Some(format!("the case took longer than {CASE_DEADLINE:?}")),
     };
     run.clean_up().await;
-    let mut findings = run.findings();
+    let mut findings = run.checks.findings();
     match stopped {
         Some(reason) => findings.push(Finding::new(
             case.rows,
@@ -116,7 +117,7 @@ async fn run_case(target: &Target, case: &'static Case) -> Outcome {
             "it ends",
             reason,
         )),
-        None => findings.extend(unchecked(case, &run.checked())),
+        None => findings.extend(unchecked(case, &run.checks.checked())),
     }
     Outcome {
         case,

@@ -10,6 +10,7 @@
 mod agent;
 mod blocking;
 mod case;
+mod checks;
 mod client;
 mod diff;
 mod errors;
@@ -24,6 +25,7 @@ mod run;
 mod scale_stop;
 mod stream;
 pub(crate) mod target;
+mod tasks;
 mod variables;
 
 /// One test a module and target.
@@ -53,5 +55,6 @@ conformance! {
     variables: "V1-13",
     stream: "X1-6",
     misc: "M1-9",
-    reliance: "L1-26",
+    reliance: "L1-14 L26",
+    tasks: "L15-25",
 }

@@ -1,7 +1,5 @@
-//! What a case works with: requests, waits with a deadline, and checks that record instead of panicking.
+//! What a case works with: names of its own, requests, and waits with a deadline. Its checks are in `checks`.
 
-use std::collections::BTreeSet;
-use std::fmt::{self, Debug, Display};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -10,6 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::checks::{Checks, shortened};
 use super::client::{Client, Reply};
 use super::target::Target;
 
@@ -29,53 +28,12 @@ impl From<reqwest::Error> for Stop {
     }
 }
 
-/// A row that does not hold.
-#[derive(Debug, Clone)]
-pub(super) struct Finding {
-    row: String,
-    what: String,
-    expected: String,
-    got: String,
-}
-
-impl Finding {
-    pub(super) fn new(
-        row: &str,
-        what: &str,
-        expected: impl Into<String>,
-        got: impl Into<String>,
-    ) -> Self {
-        Self {
-            row: row.to_owned(),
-            what: what.to_owned(),
-            expected: expected.into(),
-            got: got.into(),
-        }
-    }
-}
-
-impl Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            row,
-            what,
-            expected,
-            got,
-        } = self;
-        write!(
-            f,
-            "{row}: {what}\n      expected {expected}\n      got      {got}"
-        )
-    }
-}
-
 /// One run of one case. Everything it creates carries its own prefix and is removed afterwards.
 pub(super) struct Run {
     client: Client,
     prefix: String,
     namespaces: Mutex<Vec<String>>,
-    checked: Mutex<BTreeSet<String>>,
-    findings: Mutex<Vec<Finding>>,
+    pub(super) checks: Checks,
 }
 
 impl Run {
@@ -85,8 +43,7 @@ impl Run {
             client: Client::new(&target.url),
             prefix: format!("cf-{}", &unique[..10]),
             namespaces: Mutex::default(),
-            checked: Mutex::default(),
-            findings: Mutex::default(),
+            checks: Checks::default(),
         }
     }
 
@@ -97,15 +54,17 @@ impl Run {
         format!("{}-{name}", self.prefix)
     }
 
-    /// Creates a namespace of its own and waits until it is there.
+    /// Creates a namespace that nobody else uses.
     pub(super) async fn namespace(&self, name: &str) -> Result<String, Stop> {
         let id = self.id(name);
+        let reply = self
+            .put(&format!("/v1/namespace/{id}"), &json!({"Name": id}))
+            .await?;
+        succeeded("create a namespace", &reply)?;
         self.namespaces
             .lock()
             .expect("no check panics")
             .push(id.clone());
-        self.put(&format!("/v1/namespace/{id}"), &json!({"Name": id}))
-            .await?;
         Ok(id)
     }
 
@@ -258,106 +217,6 @@ impl Run {
         .await
     }
 
-    // Checks.
-
-    /// Both are equal.
-    pub(super) fn same<T: PartialEq<U> + Debug, U: Debug>(
-        &self,
-        row: &str,
-        what: &str,
-        got: T,
-        expected: U,
-    ) {
-        self.mark(row);
-        if got != expected {
-            self.found(Finding::new(
-                row,
-                what,
-                shortened(&format!("{expected:?}")),
-                shortened(&format!("{got:?}")),
-            ));
-        }
-    }
-
-    /// The condition holds; `got` is shown when it does not.
-    pub(super) fn holds(&self, row: &str, what: &str, condition: bool, got: impl Debug) {
-        self.mark(row);
-        if !condition {
-            self.found(Finding::new(
-                row,
-                what,
-                "it holds",
-                shortened(&format!("{got:?}")),
-            ));
-        }
-    }
-
-    /// The member at a JSON pointer has the value; absent counts as `null`.
-    pub(super) fn at(&self, row: &str, value: &Value, pointer: &str, expected: impl Into<Value>) {
-        let (got, expected) = (
-            value.pointer(pointer).cloned().unwrap_or_default(),
-            expected.into(),
-        );
-        self.mark(row);
-        if got != expected {
-            self.found(Finding::new(
-                row,
-                pointer,
-                expected.to_string(),
-                shortened(&got.to_string()),
-            ));
-        }
-    }
-
-    /// The answer is this status with exactly this text. Followers and client-only agents put `rpc error: ` before errors
-    /// without a code of their own, so that prefix does not count.
-    pub(super) fn answers(&self, row: &str, reply: &Reply, status: u16, text: &str) {
-        self.mark(row);
-        let got = reply
-            .text
-            .strip_prefix("rpc error: ")
-            .unwrap_or(&reply.text);
-        if (reply.status, got) != (status, text) {
-            let got = shortened(&format!("{} {got:?}", reply.status));
-            self.found(Finding::new(
-                row,
-                "answer",
-                format!("{status} {text:?}"),
-                got,
-            ));
-        }
-    }
-
-    /// The answer is this status and its text contains `part`.
-    pub(super) fn mentions(&self, row: &str, reply: &Reply, status: u16, part: &str) {
-        let condition = reply.status == status && reply.text.contains(part);
-        self.holds(
-            row,
-            &format!("{status} with {part:?}"),
-            condition,
-            (reply.status, &reply.text),
-        );
-    }
-
-    fn mark(&self, row: &str) {
-        self.checked
-            .lock()
-            .expect("no check panics")
-            .insert(row.to_owned());
-    }
-
-    fn found(&self, finding: Finding) {
-        self.findings.lock().expect("no check panics").push(finding);
-    }
-
-    pub(super) fn checked(&self) -> BTreeSet<String> {
-        self.checked.lock().expect("no check panics").clone()
-    }
-
-    pub(super) fn findings(&self) -> Vec<Finding> {
-        self.findings.lock().expect("no check panics").clone()
-    }
-
     // Afterwards.
 
     /// Removes what the case made. A failure here would only hide the findings, so it is not reported.
@@ -416,12 +275,4 @@ pub(super) fn succeeded(what: &str, reply: &Reply) -> Result<Value, Stop> {
         reply.status,
         shortened(&reply.text)
     )))
-}
-
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 900;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }

@@ -1,13 +1,13 @@
 //! X: the event stream.
 
-use serde_json::{Value, json};
-
-use super::case::cases;
-use super::jobs::{service, with};
-use super::run::{Run, Stop};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
+
+use super::case::cases;
+use super::jobs::service;
+use super::run::{Run, Stop};
 
 cases! {
     "X1-2" Api head: "a stream begins with an empty object, and a bad index is refused",
@@ -76,7 +76,8 @@ impl Lines {
     }
 }
 
-fn events(line: &Value) -> impl Iterator<Item = &Value> {
+/// The events of a line.
+pub(super) fn events(line: &Value) -> impl Iterator<Item = &Value> {
     line["Events"].as_array().into_iter().flatten()
 }
 
@@ -163,40 +164,4 @@ async fn lifecycle(run: &Run) -> Result<(), Stop> {
         run.same("X6", "members of a line", members, ["Events", "Index"]);
     }
     Ok(())
-}
-
-/// A second stream from a known index redelivers that entry and what followed.
-pub(super) async fn resume(run: &Run, rows: [&str; 2]) -> Result<(), Stop> {
-    let id = run.id("resume");
-    let query = format!("topic=Job:{id}&namespace=*");
-    let mut lines = Lines::open(run, &query).await?;
-    lines.next().await?;
-    run.register(&super::jobs::idle(&id)).await?;
-    let first = lines.next_event().await?;
-    let index = first["Index"].as_u64().unwrap_or_default();
-    let mut resumed = Lines::open(run, &format!("{query}&index={index}")).await?;
-    let redelivered = resumed.next_event().await?;
-    run.same(
-        rows[0],
-        "index of the first line",
-        redelivered["Index"].as_u64(),
-        Some(index),
-    );
-    run.at(rows[0], &redelivered, "/Events/0/Type", "JobRegistered");
-    drop(lines);
-    let written = run
-        .register(&with(super::jobs::idle(&id), "Priority", json!(60)))
-        .await?;
-    loop {
-        let line = resumed.next_event().await?;
-        if let Some(event) = events(&line).find(|it| it["Payload"]["Job"]["Version"] == 1) {
-            run.same(
-                rows[1],
-                "index of the change",
-                event["Index"].as_u64(),
-                written["JobModifyIndex"].as_u64(),
-            );
-            return Ok(());
-        }
-    }
 }

@@ -32,7 +32,7 @@ impl Target {
         }
     }
 
-    /// The simulator inside this process.
+    /// The simulator inside this process. Every call returns the same one, so that its jobs and its exclusion are shared.
     pub(crate) fn simulator() -> Option<Self> {
         None
     }
