@@ -64,7 +64,7 @@ pub(super) fn start() -> Result<String, String> {
     let mut reasons = String::new();
     for _ in 0..STARTS {
         let directory = tempfile::Builder::new()
-            .prefix("cs-nomad-")
+            .prefix("cs-conformance-")
             .tempdir()
             .map_err(|error| format!("no temporary directory: {error}"))?
             .keep();

@@ -97,9 +97,11 @@ async fn bad_jobs(run: &Run) -> Result<(), Stop> {
         format!("1 error occurred:\n\t* job \"{id}\" is in nonexistent node pool \"nopool\"\n\n");
     run.answers("E10", &reply, 500, &text);
     let reply = refused(with(minimal(&id), "Type", json!("weird"))).await?;
-    run.mentions("E11", &reply, 500, "* Invalid job type: \"weird\"");
+    let text = "1 error occurred:\n\t* Invalid job type: \"weird\"\n\n";
+    run.answers("E11", &reply, 500, text);
     let reply = refused(minimal(&format!("{id} f"))).await?;
-    run.mentions("E12", &reply, 500, "* Job ID contains a space");
+    let text = "1 error occurred:\n\t* Job ID contains a space\n\n";
+    run.answers("E12", &reply, 500, text);
     Ok(())
 }
 

@@ -124,12 +124,10 @@ async fn namespaces(run: &Run) -> Result<(), Stop> {
         run.answers("M8", &reply, 404, "job not found");
     }
     let path = format!("/v1/namespace/{query}");
-    run.mentions(
-        "M9",
-        &run.delete(&path).await?,
-        500,
-        "has non-terminal jobs",
+    let text = format!(
+        "1 error occurred:\n\t* namespace \"{query}\" has non-terminal jobs in regions: [global]\n\n"
     );
+    run.answers("M9", &run.delete(&path).await?, 500, &text);
     run.delete(&format!("/v1/job/{id}?namespace={query}&purge=true"))
         .await?;
     run.same(

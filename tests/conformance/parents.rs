@@ -100,7 +100,7 @@ async fn bad_dispatch(run: &Run) -> Result<(), Stop> {
     let reply = run
         .put(&path, &json!({"Meta": {"a": "1"}, "Payload": payload}))
         .await?;
-    run.mentions(
+    run.answers(
         "P6",
         &reply,
         500,

@@ -40,7 +40,7 @@ async fn check_and_set(run: &Run) -> Result<(), Stop> {
 async fn empty_and_deleted(run: &Run) -> Result<(), Stop> {
     let path = format!("/v1/var/{}/del", run.id("v"));
     let reply = run.put(&path, &json!({"Items": {}})).await?;
-    run.mentions("V4", &reply, 400, "variable missing required Items object");
+    run.answers("V4", &reply, 400, "variable missing required Items object");
     run.put(&path, &items("1")).await?;
     run.answers("V5", &run.delete(&path).await?, 204, "");
     run.same("V5", "status after", run.get(&path).await?.status, 404);
@@ -73,7 +73,7 @@ async fn locks(run: &Run) -> Result<(), Stop> {
     let renewed = run.put(&renew, &json!({"Lock": {"ID": lock}})).await?;
     run.same("V10", "status", renewed.status, 200);
     let foreign = json!({"Lock": {"ID": "11111111-2222-3333-4444-555555555555"}});
-    run.mentions(
+    run.answers(
         "V11",
         &run.put(&renew, &foreign).await?,
         409,
@@ -88,6 +88,6 @@ async fn locks(run: &Run) -> Result<(), Stop> {
     run.at("V12", &kept, "/Lock", Value::Null);
     run.at("V12", &kept, "/Items/k", "1");
     let again = run.put(&release, &json!({"Lock": {"ID": lock}})).await?;
-    run.mentions("V13", &again, 500, "variable doesn't hold a lock");
+    run.answers("V13", &again, 500, "variable doesn't hold a lock");
     Ok(())
 }
