@@ -1,0 +1,93 @@
+//! V: variables, their check-and-set, and the locks made of them.
+
+use serde_json::{Value, json};
+
+use super::case::cases;
+use super::run::{Run, Stop};
+
+cases! {
+    "V1-3" Api check_and_set: "cas=0 creates, and a conflict answers with the current variable",
+    "V4-6" Api empty_and_deleted: "items are required, and a delete succeeds twice",
+    "V7-13" Api locks: "one holder has the lock until it releases it",
+}
+
+fn items(value: &str) -> Value {
+    json!({"Items": {"k": value}})
+}
+
+async fn check_and_set(run: &Run) -> Result<(), Stop> {
+    let path = format!("/v1/var/{}/cas", run.id("v"));
+    let created = run.put(&format!("{path}?cas=0"), &items("1")).await?;
+    run.same("V1", "status", created.status, 200);
+    run.at("V1", &created.json(), "/Items/k", "1");
+    let index = created.json()["ModifyIndex"].as_u64().unwrap_or_default();
+    let conflict = run.put(&format!("{path}?cas=0"), &items("2")).await?;
+    run.same("V2", "status", conflict.status, 409);
+    run.holds(
+        "V2",
+        "plain text",
+        conflict.header("Content-Type").starts_with("text/plain"),
+        &conflict.headers,
+    );
+    run.at("V2", &conflict.json(), "/Items/k", "1");
+    run.at("V2", &conflict.json(), "/ModifyIndex", index);
+    let updated = run.put(&format!("{path}?cas={index}"), &items("3")).await?;
+    run.same("V3", "status", updated.status, 200);
+    run.at("V3", &run.get(&path).await?.json(), "/Items/k", "3");
+    Ok(())
+}
+
+async fn empty_and_deleted(run: &Run) -> Result<(), Stop> {
+    let path = format!("/v1/var/{}/del", run.id("v"));
+    let reply = run.put(&path, &json!({"Items": {}})).await?;
+    run.answers("V4", &reply, 400, "variable missing required Items object");
+    run.put(&path, &items("1")).await?;
+    run.answers("V5", &run.delete(&path).await?, 204, "");
+    run.same("V5", "status after", run.get(&path).await?.status, 404);
+    run.answers("V6", &run.delete(&path).await?, 204, "");
+    Ok(())
+}
+
+async fn locks(run: &Run) -> Result<(), Stop> {
+    let path = format!("/v1/var/{}/lock", run.id("v"));
+    let acquire = format!("{path}?lock-acquire");
+    let wanted = json!({"Items": {"k": "1"}, "Lock": {"TTL": "20s", "LockDelay": "15s"}});
+    let held = run.put(&acquire, &wanted).await?;
+    run.same("V7", "status", held.status, 200);
+    run.at("V7", &held.json(), "/Lock/TTL", "20s");
+    run.at("V7", &held.json(), "/Lock/LockDelay", "15s");
+    let lock = held.json()["Lock"]["ID"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    run.same("V7", "length of the lock's id", lock.len(), 36);
+
+    let second = run.put(&acquire, &wanted).await?;
+    run.same("V8", "status of the second", second.status, 409);
+    run.at("V8", &second.json(), "/ModifyIndex", 0);
+    run.at("V8", &second.json(), "/Items", Value::Null);
+    let plain = run.put(&path, &items("2")).await?;
+    run.same("V9", "status of a plain write", plain.status, 409);
+
+    let renew = format!("{path}?lock-renew");
+    let renewed = run.put(&renew, &json!({"Lock": {"ID": lock}})).await?;
+    run.same("V10", "status", renewed.status, 200);
+    let foreign = json!({"Lock": {"ID": "11111111-2222-3333-4444-555555555555"}});
+    run.answers(
+        "V11",
+        &run.put(&renew, &foreign).await?,
+        409,
+        "attempting to modify locked variable",
+    );
+
+    let release = format!("{path}?lock-release");
+    let released = run.put(&release, &json!({"Lock": {"ID": lock}})).await?;
+    run.same("V12", "status", released.status, 200);
+    run.at("V12", &released.json(), "/Lock", Value::Null);
+    let kept = run.get(&path).await?.json();
+    run.at("V12", &kept, "/Lock", Value::Null);
+    run.at("V12", &kept, "/Items/k", "1");
+    let again = run.put(&release, &json!({"Lock": {"ID": lock}})).await?;
+    run.answers("V13", &again, 500, "variable doesn't hold a lock");
+    Ok(())
+}
