@@ -151,7 +151,7 @@ fn health_check(
         );
     }
     let checked = given.port.unwrap_or(port.port);
-    if !numbers.contains(&checked) {
+    if !numbers.contains(&checked) && !numbers.is_empty() {
         // Nomad would take it for a port of the host and check something else.
         let message = format!("port {checked} is none of `spec.ports`");
         issues.add("check-port", path::member(at, "port"), message);
