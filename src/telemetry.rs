@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -74,13 +75,16 @@ impl Color {
     }
 }
 
-/// Starts logging to standard error. Later calls change nothing.
+/// Starts logging to `writer`, standard error or what stands before it. Later calls change nothing.
 ///
 /// Only lines of this crate are written, at every level: the HTTP and NATS libraries log addresses with credentials.
-pub fn start(level: Level, format: LogFormat, colored: bool) {
+pub fn start<W>(level: Level, format: LogFormat, colored: bool, writer: W)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let ours = Targets::new().with_target("cs", LevelFilter::from(level));
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(colored)
         .with_target(false);
     let registry = tracing_subscriber::registry().with(ours);

@@ -1,3 +1,4 @@
 //! Images and sources: what is known about an image before it runs.
 
+pub mod facts;
 pub mod registry;

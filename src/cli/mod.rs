@@ -3,8 +3,6 @@
 //! Only this module prints. One file a command; [`output`] and [`progress`] know how things look.
 
 mod convert;
-mod demo;
-mod dev;
 mod exit;
 mod input;
 mod output;
@@ -57,10 +55,6 @@ enum Command {
     Render(render::Arguments),
     /// Print the JSON Schema of a kind.
     Schema(schema::Arguments),
-    /// Run the embedded Nomad on a port, for playing and for tests.
-    Dev(dev::Arguments),
-    /// Show the whole loop on the embedded Nomad: a broken version, its cause, the repaired one, the events.
-    Demo(demo::Arguments),
 }
 
 /// What a command needs to know about its surroundings.
@@ -79,7 +73,7 @@ pub fn run() -> ExitCode {
     let no_color = environment.get("NO_COLOR").is_some();
     let stderr = std::io::stderr();
     let color = cli.global.color.applies_to(&stderr, no_color);
-    telemetry::start(cli.global.log_level, cli.global.log_format, color);
+    telemetry::start(cli.global.log_level, cli.global.log_format, color, progress::LogWriter);
     let dumb = environment.get("TERM").as_deref() == Some("dumb");
     let interactive = stderr.is_terminal() && !dumb && cli.global.log_format == LogFormat::Text;
     let context = Context { environment, color, interactive };
@@ -88,8 +82,6 @@ pub fn run() -> ExitCode {
         Command::Convert(arguments) => convert::run(&context, arguments),
         Command::Render(arguments) => render::run(&context, arguments),
         Command::Schema(arguments) => schema::run(&arguments),
-        Command::Dev(arguments) => dev::run(&context, arguments),
-        Command::Demo(arguments) => demo::run(&context, &arguments),
     };
     ExitCode::from(code)
 }

@@ -60,7 +60,8 @@ fn log(note: &Note) {
     match note {
         Note::Began(phase) => tracing::debug!(step = phase.name(), "begins"),
         Note::Ended(phase, Ok(())) => tracing::debug!(step = phase.name(), "done"),
-        Note::Ended(phase, Err(text)) => tracing::warn!(step = phase.name(), "failed: {text}"),
+        // The end of the run says it again, with what to do about it.
+        Note::Ended(phase, Err(text)) => tracing::debug!(step = phase.name(), "failed: {text}"),
         Note::Planned { job, is_new: true, .. } => tracing::info!(%job, "plan: create job {job}"),
         Note::Planned { job, changes, .. } => {
             tracing::info!(%job, "plan: update job {job}, {} change(s)", changes.len());
@@ -83,11 +84,11 @@ fn log(note: &Note) {
         Note::Warning(text) => tracing::warn!("{text}"),
         Note::LogTail { task, lines } => {
             for line in lines {
-                tracing::warn!(task, "log of {task}: {line}");
+                tracing::debug!(task, "log of {task}: {line}");
             }
         }
         Note::Finished { job, outcome } if outcome.is_success() => tracing::info!(%job, "job {job}: {}", outcome.message()),
-        Note::Finished { job, outcome } => tracing::error!(%job, "job {job}: {}", outcome.message()),
+        Note::Finished { job, outcome } => tracing::debug!(%job, "job {job}: {}", outcome.message()),
     }
 }
 

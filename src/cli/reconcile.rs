@@ -1,6 +1,7 @@
 //! `cs reconcile`: one dispatched task, from `NOMAD_META_TASK` and `NOMAD_META_PARAMS` to an exit code.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -8,10 +9,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, exit, input, output, progress, report};
+use crate::clients::chain;
 use crate::clients::nomad::connection::ConnectionConfig;
-use crate::config::BadVariable;
+use crate::config::{BadVariable, Environment};
 use crate::controller::note::{Note, Notes, Phase};
 use crate::controller::run::{self, RunResult, Surroundings};
+use crate::events::{Announcer, AnnouncerConfig, InvalidPrefix, LogLimits, NatsConfig};
 use crate::reconcile::Outcome;
 use crate::spec::Span;
 
@@ -57,7 +60,7 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
     runtime.shutdown_timeout(Duration::from_millis(100));
     match result {
         Ok(result) => conclude(&result, &arguments),
-        Err(bad) => exit::usage(bad, ""),
+        Err(bad) => exit::usage(chain(&bad), ""),
     }
 }
 
@@ -70,6 +73,8 @@ enum CannotBegin {
     Connection(#[from] crate::clients::nomad::connection::ConnectionError),
     #[error(transparent)]
     Input(#[from] input::InputError),
+    #[error("NATS_STREAM_PREFIX: {0}")]
+    Prefix(#[from] InvalidPrefix),
     #[error("--deadline must be longer than 0s")]
     Deadline,
 }
@@ -114,8 +119,24 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult
 }
 
 /// Sends events to NATS, or to standard output without it.
-fn announcer(environment: &crate::config::Environment) -> Result<Announcer, BadVariable> {
-    Ok(Announcer::start(AnnouncerConfig::from_environment(environment)?))
+fn announcer(environment: &Environment) -> Result<Announcer, CannotBegin> {
+    let nats = match environment.secret("NATS_SERVERS") {
+        None => None,
+        Some(servers) => Some(NatsConfig {
+            servers,
+            seed: environment.secret("NATS_CLIENT_PRIVATE_KEY"),
+            flush_timeout: environment.nats_flush_timeout()?,
+        }),
+    };
+    let prefix = environment.get("NATS_STREAM_PREFIX").unwrap_or_default();
+    Ok(Announcer::start(AnnouncerConfig {
+        nats,
+        prefix: prefix.parse()?,
+        state_dir: Some(environment.state_dir()),
+        stdout: Box::new(std::io::stdout()),
+        clock: Arc::new(jiff::Timestamp::now),
+        log_limits: LogLimits::default(),
+    }))
 }
 
 /// The lines that people and scripts look for in task logs (contract 1.9).

@@ -1,6 +1,6 @@
 //! Plan → calls. The only place that changes the cluster; it makes no choice of its own.
 
-use crate::clients::nomad::calls::Submission;
+use crate::clients::nomad::calls::jobs::Submission;
 use crate::clients::nomad::client::NomadClient;
 use crate::clients::nomad::error::NomadError;
 use crate::ids::{JobId, ModifyIndex};

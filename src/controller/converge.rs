@@ -12,7 +12,8 @@ use super::act::{Done, act};
 use super::note::{Note, Notes};
 use super::observe::{self, Look};
 use crate::clients::chain;
-use crate::clients::nomad::calls::{LogKind, Submission};
+use crate::clients::nomad::calls::jobs::Submission;
+use crate::clients::nomad::calls::logs::LogKind;
 use crate::clients::nomad::client::NomadClient;
 use crate::clients::nomad::error::{Disposition, NomadError};
 use crate::ids::JobId;
@@ -89,6 +90,9 @@ impl Converge<'_> {
                 turns.stands = false;
                 on_standing();
             }
+            if let Turn::End(outcome) = turn {
+                return outcome;
+            }
             let wait = async {
                 match turn {
                     Turn::Again | Turn::End(_) => {}
@@ -101,9 +105,6 @@ impl Converge<'_> {
                     Turn::Pause(pause) => tokio::time::sleep(pause).await,
                 }
             };
-            if let Turn::End(outcome) = turn {
-                return outcome;
-            }
             // Cancel-safe: waiting changes nothing.
             tokio::select! {
                 biased;
@@ -150,7 +151,7 @@ impl Converge<'_> {
                 is_new: look.observed.job.present().is_none(),
                 changes: drift.changes.iter().map(ToString::to_string).collect(),
             }),
-            None if turns.last.is_none() && turns.memory.written.is_none() && stands(plan) => {
+            None if turns.last.is_none() && turns.memory.written.is_none() && is_unchanged(plan) => {
                 self.notes.send(Note::Unchanged { job: run.id.clone() });
             }
             _ => {}
@@ -212,13 +213,9 @@ fn explained(error: &NomadError) -> String {
     format!("{}; {}", chain(error), error.help())
 }
 
-/// The job itself is as wanted; what is left is health.
-fn stands(plan: &Plan) -> bool {
-    match &plan.next {
-        Next::Watch(_) => true,
-        Next::Finished(outcome) => is_verdict(outcome),
-        Next::LookAgain | Next::Backoff(_) => false,
-    }
+/// The job is as wanted, and nothing had to be written for it.
+const fn is_unchanged(plan: &Plan) -> bool {
+    matches!(plan.next, Next::Watch(_) | Next::Finished(Outcome::Converged))
 }
 
 /// An outcome that only a job which stands as wanted can have.

@@ -8,9 +8,11 @@ use super::note::{Note, Phase};
 use super::run::{JobResult, Surroundings};
 use super::steps::Steps;
 use super::sync::{service_update, settle_ports};
+use crate::artifact::facts;
 use crate::artifact::registry::{self, ImageFacts};
 use crate::clients::backend::{Backend, BackendReporter, DeploymentType};
 use crate::clients::chain;
+use crate::clients::nomad::calls::jobs::Submission;
 use crate::clients::nomad::client::NomadClient;
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::compile::compile;
@@ -18,7 +20,7 @@ use crate::desired::validate::{Options, validate};
 use crate::desired::Desired;
 use crate::dispatch::{DeployPlatform, EventIds, RunContext, Task};
 use crate::events::{Announcer, BuildLog, DeploymentKind, DeploymentOutcome, Event, LogEnd, LogIdentity, LogStream, Phase as LogPhase};
-use crate::reconcile::diff::DiffOptions;
+use crate::reconcile::diff::{DiffOptions, Place};
 use crate::reconcile::plan::{Goal, Guard, RunGoal};
 use crate::reconcile::Outcome;
 use crate::spec::Workload;
@@ -68,7 +70,7 @@ pub async fn announce_end(announcer: &Announcer, ids: &EventIds, kind: Deploymen
 /// The log of a deployment.
 #[must_use]
 pub fn build_log(announcer: &Announcer, ids: &EventIds) -> BuildLog {
-    announcer.build_log(LogIdentity {
+    announcer.build_log(&LogIdentity {
         deployment_id: ids.deployment_id.clone(),
         job_id: ids.deployment_job_id,
         service_id: ids.service_id.to_string(),
@@ -196,8 +198,7 @@ impl Deployment<'_> {
         let is_needed = workload.spec.detect_ports || self.backend.is_some();
         let image = workload.spec.source.image.as_deref().filter(|_| is_needed)?;
         steps.begin(Phase::ImageDownload);
-        let read = registry::read(image, |host| registry::credentials_for(host, &self.surroundings.environment)).await;
-        match read {
+        match facts::read(image, &self.surroundings.environment).await {
             Ok(facts) => {
                 let ports = registry::ports(Some(&facts));
                 log_line(self.log, LogPhase::Detect, LogStream::Stdout, &format!("Image {image}: ports {ports:?}")).await;
@@ -236,7 +237,7 @@ impl Deployment<'_> {
             run: desired.run_uuid.map(|run| run.to_string()),
             owner: desired.owner.clone(),
             guard: Guard::Named,
-            options: DiffOptions::default(),
+            options: DiffOptions { hide: hidden(), ..DiffOptions::default() },
         });
         let submission = submission(desired);
         let converge = Converge {
@@ -308,14 +309,22 @@ pub fn client_for(
     NomadClient::new(config).map_err(|error| chain(&error))
 }
 
+/// Places whose values are not shown: a start command may export secrets.
+fn hidden() -> Vec<Place> {
+    ["args", "command", "entrypoint"]
+        .iter()
+        .map(|member| format!("/TaskGroups/*/Tasks/*/Config/{member}").parse().expect("a valid place"))
+        .collect()
+}
+
 /// What goes with the job's source: what changes from run to run, and no secret.
-fn submission(desired: &Desired) -> crate::clients::nomad::calls::Submission {
+fn submission(desired: &Desired) -> Submission {
     let deployment = desired.deployment.as_ref().map(ToString::to_string);
     let source = serde_json::json!({
         "managedBy": "cs", "owner": desired.owner, "deploymentId": deployment, "image": desired.image,
         "digest": desired.digest.to_string(),
     });
-    crate::clients::nomad::calls::Submission {
+    Submission {
         source: source.to_string(),
         format: "json".to_owned(),
         variable_flags: [("cs_digest".to_owned(), desired.digest.to_string())].into(),

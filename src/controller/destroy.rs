@@ -61,9 +61,7 @@ fn share(deadline: Instant, left: usize) -> Instant {
 }
 
 async fn destroy_one(job: &DestroyJob, reason: &str, deadline: Instant, surroundings: &Surroundings) -> Outcome {
-    let address = Some(job.nomad_address.as_str()).filter(|address| !address.is_empty());
-    let token = Some(&job.nomad_token).filter(|token| !token.is_empty());
-    let nomad = match client_for(&surroundings.connection, address, token) {
+    let nomad = match client_for(&surroundings.connection, job.nomad_address.as_deref(), job.nomad_token.as_ref()) {
         Ok(nomad) => nomad,
         Err(text) => return Outcome::Failed(text),
     };

@@ -5,11 +5,13 @@
 
 pub mod act;
 pub mod converge;
-pub mod destroy;
 pub mod deploy;
+pub mod destroy;
 pub mod note;
 pub mod observe;
 pub mod run;
+pub mod steps;
+pub mod sync;
 
 pub use converge::Converge;
 pub use note::{Note, Notes, Phase};

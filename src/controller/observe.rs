@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use crate::clients::chain;
-use crate::clients::nomad::calls::JobQuery;
+use crate::clients::nomad::calls::jobs::JobQuery;
 use crate::clients::nomad::client::{NomadClient, Read};
 use crate::clients::nomad::error::{Disposition, NomadError};
 use crate::clients::nomad::types::{JobHead, JobRecord, JobStub, Rollout};

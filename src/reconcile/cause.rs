@@ -335,7 +335,7 @@ fn terminated(event: &TaskEvent) -> Option<(CauseKind, String)> {
         text.push_str(&format!(", signal {signal}"));
     }
     // Docker's own message repeats the code; keep what it adds.
-    if !message.is_empty() && !message.contains("exited with a non-zero exit code") {
+    if !message.is_empty() && !message.contains("non-zero exit code") {
         text.push_str(&format!(": {message}"));
     }
     Some((CauseKind::Exit, text))

@@ -43,7 +43,7 @@ pub(super) fn of(path: &[Step<'_>], kind: ChangeKind, grows: bool) -> Effect {
 fn of_group(members: &[&str]) -> Effect {
     match members {
         [
-            "Meta" | "Networks" | "EphemeralDisk" | "Volumes" | "Consul",
+            "Name" | "Meta" | "Networks" | "EphemeralDisk" | "Volumes" | "Consul",
             ..,
         ]
         | ["Services", "Connect", ..]
@@ -57,7 +57,7 @@ fn of_task(members: &[&str]) -> Effect {
         // The set of tasks.
         []
         | [
-            "Driver" | "User" | "Config" | "Env" | "Meta" | "Artifacts" | "Templates" | "Vault",
+            "Name" | "Driver" | "User" | "Config" | "Env" | "Meta" | "Artifacts" | "Templates" | "Vault",
             ..,
         ]
         | [

@@ -68,8 +68,18 @@ pub(super) struct Pair<'a> {
     pub(super) observed: Option<&'a Value>,
 }
 
+/// Whether a single entry without partner on each side is the same one under another name: the platform names a task after
+/// its deployment, and what changed inside it is the news.
+pub(super) fn may_be_renamed(members: &[&str]) -> bool {
+    matches!(members, [.., "Tasks" | "TaskGroups"])
+}
+
 /// Pairs by name. Of entries that share a name, equal ones go together, the others in their order.
-pub(super) fn pairs<'a>(desired: &[&'a Value], observed: &[&'a Value]) -> Vec<Pair<'a>> {
+pub(super) fn pairs<'a>(
+    desired: &[&'a Value],
+    observed: &[&'a Value],
+    may_be_renamed: bool,
+) -> Vec<Pair<'a>> {
     let mut free: Vec<Option<&'a Value>> = observed.iter().copied().map(Some).collect();
     let mut partners: Vec<Option<&'a Value>> = vec![None; desired.len()];
     for pass in [equal as fn(&Value, &Value) -> bool, same_name] {
@@ -81,6 +91,13 @@ pub(super) fn pairs<'a>(desired: &[&'a Value], observed: &[&'a Value]) -> Vec<Pa
             {
                 *partner = free[at].take();
             }
+        }
+    }
+    let lonely = partners.iter().filter(|partner| partner.is_none()).count();
+    if may_be_renamed && lonely == 1 && free.iter().flatten().count() == 1 {
+        let left = free.iter_mut().find_map(Option::take);
+        if let Some(partner) = partners.iter_mut().find(|partner| partner.is_none()) {
+            *partner = left;
         }
     }
     let mut pairs: Vec<Pair<'a>> = Vec::with_capacity(desired.len());

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::lists::{Pair, has_order, is_set, name_of, pairs};
+use super::lists::{Pair, has_order, is_set, may_be_renamed, name_of, pairs};
 use super::path::{Step, render};
 use super::{Change, ChangeKind, DiffOptions, effect, show};
 use crate::clients::nomad::canonical::implied::is_implied;
@@ -161,7 +161,7 @@ impl<'a> Walk<'a, '_> {
         let counts = |entry: &&Value| last != "Constraints" || !is_implied(entry);
         let desired: Vec<&Value> = desired.iter().filter(counts).collect();
         let observed: Vec<&Value> = observed.iter().filter(counts).collect();
-        let pairs = pairs(&desired, &observed);
+        let pairs = pairs(&desired, &observed, may_be_renamed(members));
         if has_order(members) {
             self.order(&pairs, &observed);
         }
