@@ -5,13 +5,14 @@
 //! members this build does not know are neither lost nor compared.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::ids::ModifyIndex;
 
-fn null_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+pub(super) fn null_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
@@ -396,8 +397,8 @@ pub struct JobVersions {
     pub versions: Vec<JobRecord>,
 }
 
-/// A Nomad variable.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+/// A Nomad variable. `Debug` shows no values.
+#[derive(Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Variable {
     /// Path.
@@ -413,4 +414,15 @@ pub struct Variable {
     /// Contents.
     #[serde(deserialize_with = "null_default")]
     pub items: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Variable")
+            .field("path", &self.path)
+            .field("namespace", &self.namespace)
+            .field("modify_index", &self.modify_index)
+            .field("items", &self.items.keys())
+            .finish()
+    }
 }

@@ -1,0 +1,8 @@
+//! The endpoints, by theme. Each module adds calls to [`NomadClient`](super::client::NomadClient) and holds the request
+//! and reply types that only those calls use.
+
+pub mod cluster;
+pub mod jobs;
+pub mod logs;
+pub mod rollouts;
+pub mod variables;
