@@ -1,7 +1,9 @@
 //! Desired → Nomad job, against the golden jobs.
 
 mod envfile;
+mod bridge;
 mod equal;
+mod from_params;
 mod golden;
 mod hcl;
 mod members;
