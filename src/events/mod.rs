@@ -1,1 +1,32 @@
 //! What is announced: events, their subjects, where they go and where they wait until they are acknowledged.
+//!
+//! Flow: [`Announcer::announce`] makes an event durable in the [`outbox`], one background task takes events and log
+//! lines from one queue, in order, and hands them to an [`EventSink`]: [`NatsSink`] or, without servers,
+//! [`StdoutSink`]. An event leaves the outbox when it is acknowledged; what is not stays for the next run.
+//!
+//! Nothing here knows what a deployment does, reads the environment, or prints: where lines go is handed in.
+
+mod announcer;
+mod build_log;
+mod courier;
+mod event;
+mod nats;
+mod outbox;
+mod queue;
+mod sink;
+mod stdout;
+mod subject;
+
+use std::sync::Arc;
+
+pub use announcer::{Announcer, AnnouncerConfig, Delivery, PendingEvent};
+pub use build_log::{BuildLog, LogIdentity, LogStream, MAX_LINE_BYTES, Phase};
+pub use event::{DeploymentKind, DeploymentOutcome, Event, LogEnd, Message};
+pub use nats::{DEFAULT_FLUSH_TIMEOUT, NatsConfig, NatsError, NatsSink};
+pub use queue::LogLimits;
+pub use sink::{Disposition, EventSink, PublishFailure, SinkError};
+pub use stdout::StdoutSink;
+pub use subject::{InvalidPrefix, Subject, SubjectPrefix};
+
+/// Tells the time of log lines. Handed in, so that tests own it.
+pub type Clock = Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;
