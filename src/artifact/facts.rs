@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::registry::{Credentials, ImageFacts, ImageReference, Registry, RegistryError, docker_config_credentials};
+use super::registry::{
+    Credentials, ImageFacts, ImageReference, Registry, RegistryError, docker_config_credentials,
+};
 use crate::config::Environment;
 
 /// Reads the facts of an image.
@@ -15,12 +17,16 @@ use crate::config::Environment;
 pub async fn read(image: &str, environment: &Environment) -> Result<ImageFacts, RegistryError> {
     let reference: ImageReference = image.parse()?;
     let credentials = credentials(reference.host(), environment);
-    Registry::new()?.image_facts(&reference, credentials.as_ref()).await
+    Registry::new()?
+        .image_facts(&reference, credentials.as_ref())
+        .await
 }
 
 fn credentials(host: &str, environment: &Environment) -> Option<Credentials> {
     let given = || {
-        let is_meant = environment.get("REGISTRY_URL").is_none_or(|url| host_of(&url) == host);
+        let is_meant = environment
+            .get("REGISTRY_URL")
+            .is_none_or(|url| host_of(&url) == host);
         is_meant.then_some(Credentials {
             username: environment.get("REGISTRY_USERNAME")?,
             password: environment.secret("REGISTRY_PASSWORD")?,
@@ -29,7 +35,10 @@ fn credentials(host: &str, environment: &Environment) -> Option<Credentials> {
     let configured = || {
         let dir = environment.get("DOCKER_CONFIG").map(PathBuf::from);
         let dir = dir.or_else(|| Some(PathBuf::from(environment.get("HOME")?).join(".docker")))?;
-        docker_config_credentials(&std::fs::read_to_string(dir.join("config.json")).ok()?, host)
+        docker_config_credentials(
+            &std::fs::read_to_string(dir.join("config.json")).ok()?,
+            host,
+        )
     };
     given().or_else(configured)
 }

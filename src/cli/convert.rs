@@ -44,7 +44,9 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
     };
     match arguments.output {
         Format::Yaml => output::raw(&format!("{MODELINE}{}", to_yaml(&workload))),
-        Format::Json => output::line(&serde_json::to_string_pretty(&workload).expect("plain data with text keys")),
+        Format::Json => output::line(
+            &serde_json::to_string_pretty(&workload).expect("plain data with text keys"),
+        ),
     }
     0
 }
@@ -57,12 +59,17 @@ pub(super) fn read_workload(
 ) -> Result<crate::spec::Workload, u8> {
     let task = input::task_or_image(context, task).map_err(|error| exit::usage(error, ""))?;
     if task == Task::DestroyJobPack {
-        return Err(exit::usage("destroy-job-pack describes no workload", "convert the params of a deploy task"));
+        return Err(exit::usage(
+            "destroy-job-pack describes no workload",
+            "convert the params of a deploy task",
+        ));
     }
     let text = input::read(path).map_err(|error| exit::usage(error, ""))?;
     let options = input::convert_options(context).map_err(|error| exit::usage(error, ""))?;
     let params = params::parse(task, &text).map_err(refused)?;
-    let Params::Deploy(params) = params else { return Err(exit::usage("these params describe no workload", "")) };
+    let Params::Deploy(params) = params else {
+        return Err(exit::usage("these params describe no workload", ""));
+    };
     let converted = convert(&params, &options).map_err(refused)?;
     for warning in &converted.run.warnings {
         exit::warn(warning);

@@ -10,7 +10,10 @@ pub(super) fn fail(outcome: &Outcome) -> u8 {
 
 /// Bad usage or input that does not parse: exit code 2.
 pub(super) fn usage(message: impl std::fmt::Display, help: &str) -> u8 {
-    complain(&message.to_string(), Some(help).filter(|help| !help.is_empty()));
+    complain(
+        &message.to_string(),
+        Some(help).filter(|help| !help.is_empty()),
+    );
     2
 }
 

@@ -31,13 +31,20 @@ pub(super) enum InputError {
 
 /// Reads a file, or standard input for `-`, bounded.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, InputError> {
-    let shown = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    let shown = if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    };
     let bytes = if path == Path::new("-") {
         bounded(std::io::stdin().lock())
     } else {
         std::fs::File::open(path).and_then(bounded)
     };
-    let bytes = bytes.map_err(|source| InputError::Read { path: shown.clone(), source })?;
+    let bytes = bytes.map_err(|source| InputError::Read {
+        path: shown.clone(),
+        source,
+    })?;
     if bytes.len() as u64 > MAX_TEXT {
         return Err(InputError::TooLong { path: shown });
     }
@@ -62,7 +69,10 @@ pub(super) fn convert_options(context: &Context) -> Result<ConvertOptions, BadVa
 
 /// The task of `--task`, else of `NOMAD_META_TASK`, else `deploy-image`.
 pub(super) fn task_or_image(context: &Context, given: Option<&str>) -> Result<Task, TaskError> {
-    match given.map(str::to_owned).or_else(|| context.environment.get("NOMAD_META_TASK")) {
+    match given
+        .map(str::to_owned)
+        .or_else(|| context.environment.get("NOMAD_META_TASK"))
+    {
         Some(text) => text.parse(),
         None => Ok(Task::DeployImage),
     }

@@ -22,7 +22,13 @@ use crate::telemetry::{self, Color, Level, LogFormat};
 
 /// A Kubernetes-style reconciler for HashiCorp Nomad.
 #[derive(Debug, Parser)]
-#[command(name = "cs", version, about, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    name = "cs",
+    version,
+    about,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -34,10 +40,22 @@ struct Cli {
 #[derive(Debug, Clone, Args)]
 struct Global {
     /// How much is logged on standard error.
-    #[arg(long, global = true, env = "CS_LOG_LEVEL", default_value = "info", value_enum)]
+    #[arg(
+        long,
+        global = true,
+        env = "CS_LOG_LEVEL",
+        default_value = "info",
+        value_enum
+    )]
     log_level: Level,
     /// How log lines are written.
-    #[arg(long, global = true, env = "CS_LOG_FORMAT", default_value = "text", value_enum)]
+    #[arg(
+        long,
+        global = true,
+        env = "CS_LOG_FORMAT",
+        default_value = "text",
+        value_enum
+    )]
     log_format: LogFormat,
     /// When colours are used; NO_COLOR is honoured.
     #[arg(long, global = true, default_value = "auto", value_enum)]
@@ -60,7 +78,6 @@ enum Command {
 /// What a command needs to know about its surroundings.
 struct Context {
     environment: Environment,
-    color: bool,
     /// Standard error is a terminal that may be redrawn.
     interactive: bool,
 }
@@ -73,10 +90,18 @@ pub fn run() -> ExitCode {
     let no_color = environment.get("NO_COLOR").is_some();
     let stderr = std::io::stderr();
     let color = cli.global.color.applies_to(&stderr, no_color);
-    telemetry::start(cli.global.log_level, cli.global.log_format, color, progress::LogWriter);
+    telemetry::start(
+        cli.global.log_level,
+        cli.global.log_format,
+        color,
+        progress::LogWriter,
+    );
     let dumb = environment.get("TERM").as_deref() == Some("dumb");
     let interactive = stderr.is_terminal() && !dumb && cli.global.log_format == LogFormat::Text;
-    let context = Context { environment, color, interactive };
+    let context = Context {
+        environment,
+        interactive,
+    };
     let code = match cli.command {
         Command::Reconcile(arguments) => reconcile::run(&context, arguments),
         Command::Convert(arguments) => convert::run(&context, arguments),

@@ -41,7 +41,11 @@ impl<'a> MakeWriter<'a> for LogWriter {
 }
 
 /// Shows notes until their sender is gone.
-pub(super) async fn show(mut notes: UnboundedReceiver<Note>, interactive: bool, mut each: impl FnMut(&Note)) {
+pub(super) async fn show(
+    mut notes: UnboundedReceiver<Note>,
+    interactive: bool,
+    mut each: impl FnMut(&Note),
+) {
     let mut tree = interactive.then(Tree::new);
     while let Some(note) = notes.recv().await {
         each(&note);
@@ -62,15 +66,23 @@ fn log(note: &Note) {
         Note::Ended(phase, Ok(())) => tracing::debug!(step = phase.name(), "done"),
         // The end of the run says it again, with what to do about it.
         Note::Ended(phase, Err(text)) => tracing::debug!(step = phase.name(), "failed: {text}"),
-        Note::Planned { job, is_new: true, .. } => tracing::info!(%job, "plan: create job {job}"),
+        Note::Planned {
+            job, is_new: true, ..
+        } => tracing::info!(%job, "plan: create job {job}"),
         Note::Planned { job, changes, .. } => {
             tracing::info!(%job, "plan: update job {job}, {} change(s)", changes.len());
             for change in changes {
                 tracing::info!(%job, "  {change}");
             }
         }
-        Note::Unchanged { job } => tracing::info!(%job, "plan: job {job} is as wanted, nothing to write"),
-        Note::Registered { job, index, warnings } => {
+        Note::Unchanged { job } => {
+            tracing::info!(%job, "plan: job {job} is as wanted, nothing to write")
+        }
+        Note::Registered {
+            job,
+            index,
+            warnings,
+        } => {
             tracing::info!(%job, index = index.0, "registered job {job} at index {index}");
             if !warnings.is_empty() {
                 tracing::warn!(%job, "Nomad remarks: {}", crate::reconcile::cause::one_line(warnings));
@@ -79,16 +91,24 @@ fn log(note: &Note) {
         Note::Stopped { job } => tracing::info!(%job, "stopped job {job}"),
         Note::Purged { job } => tracing::info!(%job, "purged job {job}"),
         Note::Waiting { job, progress } => tracing::info!(%job, "job {job}: {}", waiting(progress)),
-        Note::Retrying { reason, pause } if pause.is_zero() => tracing::warn!("looking again: {reason}"),
-        Note::Retrying { reason, pause } => tracing::warn!("trying again in {:.1} s: {reason}", pause.as_secs_f64()),
+        Note::Retrying { reason, pause } if pause.is_zero() => {
+            tracing::warn!("looking again: {reason}")
+        }
+        Note::Retrying { reason, pause } => {
+            tracing::warn!("trying again in {:.1} s: {reason}", pause.as_secs_f64())
+        }
         Note::Warning(text) => tracing::warn!("{text}"),
         Note::LogTail { task, lines } => {
             for line in lines {
                 tracing::debug!(task, "log of {task}: {line}");
             }
         }
-        Note::Finished { job, outcome } if outcome.is_success() => tracing::info!(%job, "job {job}: {}", outcome.message()),
-        Note::Finished { job, outcome } => tracing::debug!(%job, "job {job}: {}", outcome.message()),
+        Note::Finished { job, outcome } if outcome.is_success() => {
+            tracing::info!(%job, "job {job}: {}", outcome.message())
+        }
+        Note::Finished { job, outcome } => {
+            tracing::debug!(%job, "job {job}: {}", outcome.message())
+        }
     }
 }
 
@@ -114,7 +134,11 @@ struct Tree {
 impl Tree {
     fn new() -> Self {
         let bars = TREE.get_or_init(MultiProgress::new).clone();
-        Self { bars, steps: HashMap::new(), current: None }
+        Self {
+            bars,
+            steps: HashMap::new(),
+            current: None,
+        }
     }
 
     fn step(&mut self, phase: Phase) -> &ProgressBar {
@@ -140,7 +164,9 @@ impl Tree {
                     Ok(()) => ("✓", bar.message()),
                     Err(text) => ("✗", text.clone()),
                 };
-                bar.set_style(style(&format!("{mark} {{prefix:<15}} {{elapsed:>5}}  {{wide_msg}}")));
+                bar.set_style(style(&format!(
+                    "{mark} {{prefix:<15}} {{elapsed:>5}}  {{wide_msg}}"
+                )));
                 bar.finish_with_message(message);
             }
             Note::Planned { is_new: true, .. } => self.say("new job".to_owned()),
@@ -150,7 +176,10 @@ impl Tree {
             Note::Stopped { job } => self.say(format!("stopped {job}")),
             Note::Purged { job } => self.say(format!("purged {job}")),
             Note::Waiting { progress, .. } => self.say(waiting(progress)),
-            Note::Retrying { .. } | Note::Warning(_) | Note::LogTail { .. } | Note::Finished { .. } => log(note),
+            Note::Retrying { .. }
+            | Note::Warning(_)
+            | Note::LogTail { .. }
+            | Note::Finished { .. } => log(note),
         }
     }
 

@@ -48,7 +48,10 @@ enum Format {
 }
 
 pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             exit::complain(&format!("cannot start: {error}"), None);
@@ -82,14 +85,19 @@ enum CannotBegin {
 /// Sets everything up, runs the task, shows progress meanwhile.
 async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult, CannotBegin> {
     let environment = &context.environment;
-    let time = arguments.deadline.map_or_else(|| environment.deadline(), |span| Ok(span.0))?;
+    let time = arguments
+        .deadline
+        .map_or_else(|| environment.deadline(), |span| Ok(span.0))?;
     if time.is_zero() {
         return Err(CannotBegin::Deadline);
     }
     let deadline = Instant::now() + time;
     let convert = input::convert_options(context)?;
     let connection = ConnectionConfig::from_vars(&|name| environment.get(name))?;
-    let task = arguments.task.clone().or_else(|| environment.get("NOMAD_META_TASK"));
+    let task = arguments
+        .task
+        .clone()
+        .or_else(|| environment.get("NOMAD_META_TASK"));
     let params = match &arguments.params {
         Some(path) => Some(input::read(path)?),
         None => environment.get("NOMAD_META_PARAMS").map(String::into_bytes),
@@ -142,9 +150,15 @@ fn announcer(environment: &Environment) -> Result<Announcer, CannotBegin> {
 /// The lines that people and scripts look for in task logs (contract 1.9).
 fn banner(task: Option<&str>) {
     output::line("=== Dispatch Execution Started ===");
-    output::line(&format!("Task: {}", task.map_or_else(|| "unset".to_owned(), printable)));
+    output::line(&format!(
+        "Task: {}",
+        task.map_or_else(|| "unset".to_owned(), printable)
+    ));
     output::line(&format!("Start time: {}", jiff::Timestamp::now()));
-    output::line(&format!("Orchestrator version: {}", env!("CARGO_PKG_VERSION")));
+    output::line(&format!(
+        "Orchestrator version: {}",
+        env!("CARGO_PKG_VERSION")
+    ));
 }
 
 /// At most 64 characters without control characters: the text comes from outside.
@@ -179,7 +193,10 @@ fn marker(note: &Note) {
 /// Resolves the token on SIGTERM or SIGINT. A second signal ends the process the hard way.
 async fn cancel_on_signal(cancel: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         tracing::warn!("signals cannot be caught; a stop will be abrupt");
         return;
     };
@@ -202,20 +219,36 @@ fn conclude(result: &RunResult, arguments: &Arguments) -> u8 {
     if let Some(path) = &arguments.summary
         && let Err(error) = std::fs::write(path, format!("{report}\n"))
     {
-        exit::warn(&format!("cannot write the summary to {}: {error}", path.display()));
+        exit::warn(&format!(
+            "cannot write the summary to {}: {error}",
+            path.display()
+        ));
     }
     if !result.delivery.pending.is_empty() {
         exit::warn(&run::undelivered(&result.delivery));
     }
-    if result.outcome.is_success() { 0 } else { exit::fail(&result.outcome) }
+    if result.outcome.is_success() {
+        0
+    } else {
+        exit::fail(&result.outcome)
+    }
 }
 
 fn closing_lines(result: &RunResult) {
     for job in result.jobs.iter().filter(|job| !job.outcome.is_success()) {
-        output::line(&format!("ERROR [{}]: {}: {}", phase(&job.outcome), job.job, job.outcome.message()));
+        output::line(&format!(
+            "ERROR [{}]: {}: {}",
+            phase(&job.outcome),
+            job.job,
+            job.outcome.message()
+        ));
     }
     if result.jobs.is_empty() && !result.outcome.is_success() {
-        output::line(&format!("ERROR [{}]: {}", phase(&result.outcome), result.outcome.message()));
+        output::line(&format!(
+            "ERROR [{}]: {}",
+            phase(&result.outcome),
+            result.outcome.message()
+        ));
     }
     match &result.outcome {
         Outcome::Converged => output::line("=== Deployment completed successfully ==="),

@@ -53,12 +53,19 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
 
 /// References to secrets stay unresolved: what is shown must not hold them.
 fn options() -> Options {
-    Options { offline: true, ..Options::new("cs".parse().expect("a valid owner")) }
+    Options {
+        offline: true,
+        ..Options::new("cs".parse().expect("a valid owner"))
+    }
 }
 
 fn from_params(context: &Context, path: &std::path::Path, task: Option<&str>) -> Result<Job, u8> {
     let workload = convert::read_workload(context, path, task)?;
-    let options = Options { image: built_image(&workload), owner: "dispatch".parse().expect("a valid owner"), ..options() };
+    let options = Options {
+        image: built_image(&workload),
+        owner: "dispatch".parse().expect("a valid owner"),
+        ..options()
+    };
     let desired = validate(&workload, &options).map_err(|issues| {
         for issue in issues {
             exit::complain(&issue.to_string(), None);
@@ -72,7 +79,12 @@ fn from_params(context: &Context, path: &std::path::Path, task: Option<&str>) ->
 fn built_image(workload: &Workload) -> Option<String> {
     let build = workload.spec.build.as_ref()?;
     let name = build.image.as_deref().unwrap_or(&workload.metadata.name);
-    Some(build.tag.as_ref().map_or_else(|| name.to_owned(), |tag| format!("{name}:{tag}")))
+    Some(
+        build
+            .tag
+            .as_ref()
+            .map_or_else(|| name.to_owned(), |tag| format!("{name}:{tag}")),
+    )
 }
 
 fn from_files(paths: &[PathBuf]) -> Result<Vec<Job>, u8> {
@@ -102,7 +114,8 @@ fn from_files(paths: &[PathBuf]) -> Result<Vec<Job>, u8> {
 fn read_documents(path: &std::path::Path) -> Result<Vec<Document>, u8> {
     let text = input::read(path).map_err(|error| exit::usage(error, ""))?;
     let name = path.display().to_string();
-    let text = String::from_utf8(text).map_err(|_| exit::usage(format!("{name} is not UTF-8"), "save it as UTF-8"))?;
+    let text = String::from_utf8(text)
+        .map_err(|_| exit::usage(format!("{name} is not UTF-8"), "save it as UTF-8"))?;
     parse::parse(&name, &text).map_err(|findings| {
         findings.iter().for_each(exit::finding);
         3

@@ -29,7 +29,12 @@ impl Report {
 /// The report of a run.
 pub(super) fn run_report(result: &RunResult) -> Report {
     let delivery = &result.delivery;
-    let failed: Vec<&str> = result.jobs.iter().filter(|job| !job.outcome.is_success()).map(|job| job.job.as_str()).collect();
+    let failed: Vec<&str> = result
+        .jobs
+        .iter()
+        .filter(|job| !job.outcome.is_success())
+        .map(|job| job.job.as_str())
+        .collect();
     Report {
         api_version: API_VERSION,
         kind: "RunReport",
@@ -77,11 +82,21 @@ fn cause(outcome: &Outcome) -> Value {
 pub(super) fn note_line(note: &Note) -> String {
     let value = match note {
         Note::Began(phase) => json!({"note": "began", "step": phase.name()}),
-        Note::Ended(phase, ended) => json!({"note": "ended", "step": phase.name(), "error": ended.as_ref().err()}),
-        Note::Planned { job, is_new, changes } => {
+        Note::Ended(phase, ended) => {
+            json!({"note": "ended", "step": phase.name(), "error": ended.as_ref().err()})
+        }
+        Note::Planned {
+            job,
+            is_new,
+            changes,
+        } => {
             json!({"note": "planned", "job": job, "new": is_new, "changes": changes})
         }
-        Note::Registered { job, index, warnings } => {
+        Note::Registered {
+            job,
+            index,
+            warnings,
+        } => {
             json!({"note": "registered", "job": job, "index": index, "warnings": warnings})
         }
         Note::Unchanged { job } => json!({"note": "unchanged", "job": job}),

@@ -13,7 +13,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> u8 {
     if !arguments.kind.eq_ignore_ascii_case("workload") {
-        return exit::usage(format!("unknown kind `{}`", arguments.kind), "known kinds: workload");
+        return exit::usage(
+            format!("unknown kind `{}`", arguments.kind),
+            "known kinds: workload",
+        );
     }
     output::raw(&schema::rendered());
     0

@@ -31,7 +31,11 @@ pub async fn act(
     match action {
         Action::Register { job, expected, .. } => {
             let reply = nomad.register(job, *expected, submission).await?;
-            notes.send(Note::Registered { job: id.clone(), index: reply.job_modify_index, warnings: reply.warnings });
+            notes.send(Note::Registered {
+                job: id.clone(),
+                index: reply.job_modify_index,
+                warnings: reply.warnings,
+            });
             Ok(Done::Registered(reply.job_modify_index))
         }
         Action::Stop { job } => {

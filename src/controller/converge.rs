@@ -16,6 +16,7 @@ use crate::clients::nomad::calls::jobs::Submission;
 use crate::clients::nomad::calls::logs::LogKind;
 use crate::clients::nomad::client::NomadClient;
 use crate::clients::nomad::error::{Disposition, NomadError};
+use crate::clients::nomad::watch::Watcher;
 use crate::ids::JobId;
 use crate::reconcile::cause::{first_cause, one_line};
 use crate::reconcile::health::Progress;
@@ -24,6 +25,8 @@ use crate::reconcile::{Cause, CauseKind, Outcome};
 
 /// Least time between two looks at the same job: a busy cluster wakes blocking queries for other jobs' sake.
 const MIN_TURN: Duration = Duration::from_millis(50);
+/// Longest wait for a change before looking anyway.
+const RESYNC: Duration = Duration::from_secs(30);
 /// First and longest pause after a look or a write that failed for a passing reason.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
@@ -51,6 +54,8 @@ struct Turns {
     backoff: Duration,
     /// The job stands as wanted; only health is missing.
     stands: bool,
+    /// Runs from the first wait on.
+    watcher: Option<Watcher>,
 }
 
 /// What a turn ended with.
@@ -70,11 +75,17 @@ impl Converge<'_> {
     /// Dropping it may leave a write whose answer nobody read; running it again finds out.
     pub async fn run(&self, goal: &Goal, on_standing: &mut (dyn FnMut() + Send)) -> Outcome {
         let mut turns = Turns {
-            memory: Memory { written: None, writes: 0, blocked_for: None, placement_grace: self.placement_grace },
+            memory: Memory {
+                written: None,
+                writes: 0,
+                blocked_for: None,
+                placement_grace: self.placement_grace,
+            },
             blocked_since: None,
             last: None,
             backoff: BACKOFF.0,
             stands: false,
+            watcher: None,
         };
         let id = goal_id(goal);
         loop {
@@ -97,9 +108,15 @@ impl Converge<'_> {
                 match turn {
                     Turn::Again | Turn::End(_) => {}
                     Turn::Wait(cursor) => {
-                        tokio::time::timeout_at(turns.grace_ends(self.placement_grace), observe::changed(self.nomad, id, cursor))
-                            .await
-                            .unwrap_or(());
+                        let patience = turns.patience(self.placement_grace);
+                        let watcher = turns
+                            .watcher
+                            .get_or_insert_with(|| cursor.watch(self.nomad, id));
+                        // A failed wait is a change too: the next look tells what it means.
+                        if let Err(error) = watcher.changed(patience).await {
+                            tracing::debug!(job = %id, "waiting for a change failed: {}", chain(&error));
+                            turns.watcher = None;
+                        }
                         tokio::time::sleep_until(began + MIN_TURN).await;
                     }
                     Turn::Pause(pause) => tokio::time::sleep(pause).await,
@@ -136,7 +153,8 @@ impl Converge<'_> {
             }
             Next::Backoff(reason) => self.pause(turns, reason, None),
             Next::Finished(outcome) => {
-                turns.stands = matches!(goal, Goal::Run(_)) && turns.last.is_none() && is_verdict(&outcome);
+                turns.stands =
+                    matches!(goal, Goal::Run(_)) && turns.last.is_none() && is_verdict(&outcome);
                 Turn::End(outcome)
             }
         }
@@ -151,20 +169,39 @@ impl Converge<'_> {
                 is_new: look.observed.job.present().is_none(),
                 changes: drift.changes.iter().map(ToString::to_string).collect(),
             }),
-            None if turns.last.is_none() && turns.memory.written.is_none() && is_unchanged(plan) => {
-                self.notes.send(Note::Unchanged { job: run.id.clone() });
+            None if turns.last.is_none()
+                && turns.memory.written.is_none()
+                && is_unchanged(plan) =>
+            {
+                self.notes.send(Note::Unchanged {
+                    job: run.id.clone(),
+                });
             }
             _ => {}
         }
     }
 
     /// Runs one action; `Some` when the plan cannot go on.
-    async fn carry_out(&self, goal: &Goal, action: &Action, look: &Look, turns: &mut Turns) -> Option<Turn> {
+    async fn carry_out(
+        &self,
+        goal: &Goal,
+        action: &Action,
+        look: &Look,
+        turns: &mut Turns,
+    ) -> Option<Turn> {
         if let Action::Purge { .. } = action {
             self.keep_logs(look).await;
         }
         turns.memory.writes += 1;
-        match act(self.nomad, goal_id(goal), action, self.submission, self.notes).await {
+        match act(
+            self.nomad,
+            goal_id(goal),
+            action,
+            self.submission,
+            self.notes,
+        )
+        .await
+        {
             Ok(Done::Registered(index)) => {
                 turns.memory.written = Some(index);
                 turns.backoff = BACKOFF.0;
@@ -178,7 +215,10 @@ impl Converge<'_> {
     fn after_error(&self, error: &NomadError, turns: &mut Turns) -> Turn {
         match error.disposition() {
             Disposition::ObserveAgain => {
-                self.notes.send(Note::Retrying { reason: explained(error), pause: Duration::ZERO });
+                self.notes.send(Note::Retrying {
+                    reason: explained(error),
+                    pause: Duration::ZERO,
+                });
                 Turn::Again
             }
             Disposition::Backoff { after } => {
@@ -201,7 +241,12 @@ impl Converge<'_> {
 
     /// Logs are gone with the allocations (nomad-api.md, trap 12): what failed is shown before it is purged.
     async fn keep_logs(&self, look: &Look) {
-        let failed = look.observed.activity.allocations.iter().filter(|allocation| allocation.client_status == "failed");
+        let failed = look
+            .observed
+            .activity
+            .allocations
+            .iter()
+            .filter(|allocation| allocation.client_status == "failed");
         if let Some(cause) = first_cause(failed) {
             log_tail(self.nomad, &cause, self.notes).await;
         }
@@ -215,12 +260,21 @@ fn explained(error: &NomadError) -> String {
 
 /// The job is as wanted, and nothing had to be written for it.
 const fn is_unchanged(plan: &Plan) -> bool {
-    matches!(plan.next, Next::Watch(_) | Next::Finished(Outcome::Converged))
+    matches!(
+        plan.next,
+        Next::Watch(_) | Next::Finished(Outcome::Converged)
+    )
 }
 
 /// An outcome that only a job which stands as wanted can have.
 fn is_verdict(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Converged | Outcome::Unhealthy(_) | Outcome::Unplaceable(_) | Outcome::RolledBack { .. })
+    matches!(
+        outcome,
+        Outcome::Converged
+            | Outcome::Unhealthy(_)
+            | Outcome::Unplaceable(_)
+            | Outcome::RolledBack { .. }
+    )
 }
 
 fn goal_id(goal: &Goal) -> &JobId {
@@ -238,13 +292,19 @@ fn jitter() -> f64 {
 impl Turns {
     fn watching(&mut self, progress: Progress, notes: &Notes, id: &JobId) {
         self.backoff = BACKOFF.0;
-        let is_blocked = progress.trouble.as_ref().is_some_and(|cause| cause.kind == CauseKind::Placement);
+        let is_blocked = progress
+            .trouble
+            .as_ref()
+            .is_some_and(|cause| cause.kind == CauseKind::Placement);
         self.blocked_since = is_blocked.then(|| self.blocked_since.unwrap_or_else(Instant::now));
         if self.last.is_none() {
             self.stands = true;
         }
         if self.last.as_ref() != Some(&progress) {
-            notes.send(Note::Waiting { job: id.clone(), progress: progress.clone() });
+            notes.send(Note::Waiting {
+                job: id.clone(),
+                progress: progress.clone(),
+            });
             self.last = Some(progress);
         }
     }
@@ -255,10 +315,11 @@ impl Turns {
         }
     }
 
-    /// When patience with a missing node ends; far away while there is none missing.
-    fn grace_ends(&self, grace: Duration) -> Instant {
-        const FAR: Duration = Duration::from_secs(24 * 3600);
-        self.blocked_since.map_or_else(|| Instant::now() + FAR, |since| since + grace)
+    /// Until when a change is waited for before looking anyway: a hint may be lost, and patience with a missing node ends.
+    fn patience(&self, grace: Duration) -> Instant {
+        let resync = Instant::now() + RESYNC;
+        self.blocked_since
+            .map_or(resync, |since| resync.min(since + grace))
     }
 
     fn out_of_time(&self) -> Outcome {
@@ -266,7 +327,10 @@ impl Turns {
             Some(progress) => (progress.waiting_for.clone(), progress.trouble.clone()),
             None => ("Nomad answers".to_owned(), None),
         };
-        Outcome::Deadline { waiting_for: format!("waiting until {waiting_for}"), cause }
+        Outcome::Deadline {
+            waiting_for: format!("waiting until {waiting_for}"),
+            cause,
+        }
     }
 }
 
@@ -275,17 +339,27 @@ const TAIL: (usize, usize) = (16 * 1024, 20);
 
 /// Sends the last log lines of the task that a cause names. Best effort: a node may be away, a log may be gone.
 pub async fn log_tail(nomad: &NomadClient, cause: &Cause, notes: &Notes) -> Vec<String> {
-    let Some(at) = &cause.at else { return Vec::new() };
+    let Some(at) = &cause.at else {
+        return Vec::new();
+    };
     let mut lines = Vec::new();
     for kind in [LogKind::Stdout, LogKind::Stderr] {
         match nomad.log_tail(&at.allocation, &at.task, kind, TAIL.0).await {
             Ok(text) => lines.extend(text.unwrap_or_default().lines().map(one_line)),
-            Err(error) => tracing::debug!(allocation = at.allocation, task = at.task, "no log lines: {}", chain(&error)),
+            Err(error) => tracing::debug!(
+                allocation = at.allocation,
+                task = at.task,
+                "no log lines: {}",
+                chain(&error)
+            ),
         }
     }
     let lines = lines.split_off(lines.len().saturating_sub(TAIL.1));
     if !lines.is_empty() {
-        notes.send(Note::LogTail { task: at.task.clone(), lines: lines.clone() });
+        notes.send(Note::LogTail {
+            task: at.task.clone(),
+            lines: lines.clone(),
+        });
     }
     lines
 }

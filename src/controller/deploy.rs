@@ -16,13 +16,16 @@ use crate::clients::nomad::calls::jobs::Submission;
 use crate::clients::nomad::client::NomadClient;
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::compile::compile;
-use crate::desired::validate::{Options, validate};
 use crate::desired::Desired;
+use crate::desired::validate::{Options, validate};
 use crate::dispatch::{DeployPlatform, EventIds, RunContext, Task};
-use crate::events::{Announcer, BuildLog, DeploymentKind, DeploymentOutcome, Event, LogEnd, LogIdentity, LogStream, Phase as LogPhase};
+use crate::events::{
+    Announcer, BuildLog, DeploymentKind, DeploymentOutcome, Event, LogEnd, LogIdentity, LogStream,
+    Phase as LogPhase,
+};
+use crate::reconcile::Outcome;
 use crate::reconcile::diff::{DiffOptions, Place};
 use crate::reconcile::plan::{Goal, Guard, RunGoal};
-use crate::reconcile::Outcome;
 use crate::spec::Workload;
 
 /// Owner of jobs that were dispatched.
@@ -55,7 +58,12 @@ pub fn outcome_payload(ids: &EventIds, kind: DeploymentKind) -> DeploymentOutcom
 }
 
 /// Announces how a deployment ended, and the end of its log.
-pub async fn announce_end(announcer: &Announcer, ids: &EventIds, kind: DeploymentKind, is_success: bool) {
+pub async fn announce_end(
+    announcer: &Announcer,
+    ids: &EventIds,
+    kind: DeploymentKind,
+    is_success: bool,
+) {
     let payload = outcome_payload(ids, kind);
     let (event, status) = if is_success {
         (Event::DeploymentSucceeded(payload), LogEnd::Success)
@@ -63,7 +71,11 @@ pub async fn announce_end(announcer: &Announcer, ids: &EventIds, kind: Deploymen
         (Event::DeploymentFailed(payload), LogEnd::Failed)
     };
     announcer.announce(event).await;
-    let end = Event::BuildLogEnd { deployment_id: ids.deployment_id.clone(), job_id: ids.deployment_job_id, status };
+    let end = Event::BuildLogEnd {
+        deployment_id: ids.deployment_id.clone(),
+        job_id: ids.deployment_job_id,
+        status,
+    };
     announcer.announce(end).await;
 }
 
@@ -80,14 +92,22 @@ pub fn build_log(announcer: &Announcer, ids: &EventIds) -> BuildLog {
 
 /// Writes one line of the deployment's log.
 pub async fn log_line(log: &BuildLog, phase: LogPhase, stream: LogStream, text: &str) {
-    log.write(phase, stream, format!("{text}\n").as_bytes()).await;
+    log.write(phase, stream, format!("{text}\n").as_bytes())
+        .await;
 }
 
 /// Deploys a converted workload and tells everybody.
-pub async fn deploy(workload: Workload, context: RunContext, surroundings: Surroundings) -> JobResult {
+pub async fn deploy(
+    workload: Workload,
+    context: RunContext,
+    surroundings: Surroundings,
+) -> JobResult {
     let kind = kind(context.task);
     let log = build_log(&surroundings.announcer, &context.ids);
-    let title = format!("Deploying {} ({})", context.job_id, context.ids.deployment_id);
+    let title = format!(
+        "Deploying {} ({})",
+        context.job_id, context.ids.deployment_id
+    );
     log_line(&log, LogPhase::Init, LogStream::Stdout, &title).await;
     for warning in &context.warnings {
         surroundings.notes.send(Note::Warning(warning.clone()));
@@ -113,16 +133,35 @@ pub async fn deploy(workload: Workload, context: RunContext, surroundings: Surro
     };
     let outcome = deployment.run(workload, &mut steps).await;
     let log_tail = deployment.explain(&outcome).await;
-    steps.end(if outcome.is_success() { Ok(()) } else { Err(outcome.message()) });
-    announce_end(&surroundings.announcer, &context.ids, kind, outcome.is_success()).await;
+    steps.end(if outcome.is_success() {
+        Ok(())
+    } else {
+        Err(outcome.message())
+    });
+    announce_end(
+        &surroundings.announcer,
+        &context.ids,
+        kind,
+        outcome.is_success(),
+    )
+    .await;
     if let Some(reporter) = reporter {
         let undelivered = reporter.finish(BACKEND_PATIENCE).await;
         if undelivered > 0 {
-            surroundings.notes.send(Note::Warning(format!("{undelivered} call(s) to the backend were not delivered")));
+            surroundings.notes.send(Note::Warning(format!(
+                "{undelivered} call(s) to the backend were not delivered"
+            )));
         }
     }
-    surroundings.notes.send(Note::Finished { job: context.job_id.clone(), outcome: outcome.clone() });
-    JobResult { job: context.job_id.to_string(), outcome, log_tail }
+    surroundings.notes.send(Note::Finished {
+        job: context.job_id.clone(),
+        outcome: outcome.clone(),
+    });
+    JobResult {
+        job: context.job_id.to_string(),
+        outcome,
+        log_tail,
+    }
 }
 
 /// The backend of the params, if they name one that can be called.
@@ -131,7 +170,10 @@ fn reporter(context: &RunContext, surroundings: &Surroundings) -> Option<Backend
     match Backend::new(&access.url, access.token.clone()) {
         Ok(backend) => Some(BackendReporter::start(backend)),
         Err(error) => {
-            surroundings.notes.send(Note::Warning(format!("the backend is not called: {}", chain(&error))));
+            surroundings.notes.send(Note::Warning(format!(
+                "the backend is not called: {}",
+                chain(&error)
+            )));
             None
         }
     }
@@ -148,18 +190,22 @@ struct Deployment<'a> {
 impl Deployment<'_> {
     async fn run(&self, mut workload: Workload, steps: &mut Steps<'_>) -> Outcome {
         if self.context.task.builds() {
-            let text = format!("{} is not available in this build; deploy a ready image with deploy-image", self.context.task.as_str());
+            let text = format!(
+                "{} is not available in this build; deploy a ready image with deploy-image",
+                self.context.task.as_str()
+            );
             return Outcome::Failed(text);
         }
         // What is wrong with the params is known before anybody is asked anything.
         if let Err(invalid) = self.desired(&workload) {
-            return invalid;
+            return Outcome::Invalid(invalid);
         }
         let prepare = async {
             let facts = self.image_facts(&workload, steps).await;
-            self.tell_backend(&mut workload, facts.as_ref(), steps).await;
+            self.tell_backend(&mut workload, facts.as_ref(), steps)
+                .await;
         };
-        if let Err(stopped) = self.in_time(prepare).await {
+        if let Some(stopped) = self.in_time(prepare).await {
             return stopped;
         }
         match self.context.platform {
@@ -168,46 +214,61 @@ impl Deployment<'_> {
         }
         match self.desired(&workload) {
             Ok(desired) => self.roll_out(&desired, steps).await,
-            Err(invalid) => invalid,
+            Err(invalid) => Outcome::Invalid(invalid),
         }
     }
 
-    /// Bounds what comes before the loop, which looks after itself.
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Outcome> {
+    /// Bounds what comes before the loop, which looks after itself; returns what cut it short.
+    async fn in_time(&self, work: impl Future<Output = ()>) -> Option<Outcome> {
         // Cancel-safe: what is dropped are reads and calls to the backend, which never decide anything.
         tokio::select! {
             biased;
-            () = self.surroundings.cancel.cancelled() => Err(Outcome::Cancelled),
+            () = self.surroundings.cancel.cancelled() => Some(Outcome::Cancelled),
             () = tokio::time::sleep_until(self.surroundings.deadline) => {
-                Err(Outcome::Deadline { waiting_for: "preparing the deployment".to_owned(), cause: None })
+                Some(Outcome::Deadline { waiting_for: "preparing the deployment".to_owned(), cause: None })
             }
-            done = work => Ok(done),
+            () = work => None,
         }
     }
 
-    fn desired(&self, workload: &Workload) -> Result<Desired, Outcome> {
+    /// # Errors
+    /// Everything that is wrong with the workload, in one line.
+    fn desired(&self, workload: &Workload) -> Result<Desired, String> {
         let options = Options::new(OWNER.parse().expect("a valid owner"));
         validate(workload, &options).map_err(|issues| {
             let texts: Vec<String> = issues.iter().map(ToString::to_string).collect();
-            Outcome::Invalid(texts.join("; "))
+            texts.join("; ")
         })
     }
 
     /// Facts about the image, when anybody needs them: for ports that the params leave open, and for the backend.
     async fn image_facts(&self, workload: &Workload, steps: &mut Steps<'_>) -> Option<ImageFacts> {
         let is_needed = workload.spec.detect_ports || self.backend.is_some();
-        let image = workload.spec.source.image.as_deref().filter(|_| is_needed)?;
+        let image = workload
+            .spec
+            .source
+            .image
+            .as_deref()
+            .filter(|_| is_needed)?;
         steps.begin(Phase::ImageDownload);
         match facts::read(image, &self.surroundings.environment).await {
             Ok(facts) => {
                 let ports = registry::ports(Some(&facts));
-                log_line(self.log, LogPhase::Detect, LogStream::Stdout, &format!("Image {image}: ports {ports:?}")).await;
+                log_line(
+                    self.log,
+                    LogPhase::Detect,
+                    LogStream::Stdout,
+                    &format!("Image {image}: ports {ports:?}"),
+                )
+                .await;
                 steps.end(Ok(()));
                 Some(facts)
             }
             Err(error) => {
                 let text = format!("cannot read the image's manifest: {}", chain(&error));
-                self.surroundings.notes.send(Note::Warning(format!("{text}; going on with what the params say")));
+                self.surroundings.notes.send(Note::Warning(format!(
+                    "{text}; going on with what the params say"
+                )));
                 log_line(self.log, LogPhase::Detect, LogStream::Stderr, &text).await;
                 steps.end(Err(text));
                 None
@@ -215,13 +276,24 @@ impl Deployment<'_> {
         }
     }
 
-    async fn tell_backend(&self, workload: &mut Workload, facts: Option<&ImageFacts>, steps: &mut Steps<'_>) {
+    async fn tell_backend(
+        &self,
+        workload: &mut Workload,
+        facts: Option<&ImageFacts>,
+        steps: &mut Steps<'_>,
+    ) {
         let ports = registry::ports(facts);
         let network = settle_ports(workload, self.context, &ports, self.backend).await;
-        let (Some(backend), Some(network)) = (self.backend, network.filter(|network| !network.is_empty())) else { return };
+        let (Some(backend), Some(network)) =
+            (self.backend, network.filter(|network| !network.is_empty()))
+        else {
+            return;
+        };
         steps.begin(Phase::Sync);
         // Failure is a warning of the client's own; nothing depends on it.
-        let _ = backend.service_update(&service_update(self.context, network, facts)).await;
+        let _ = backend
+            .service_update(&service_update(self.context, network, facts))
+            .await;
         steps.end(Ok(()));
     }
 
@@ -237,7 +309,10 @@ impl Deployment<'_> {
             run: desired.run_uuid.map(|run| run.to_string()),
             owner: desired.owner.clone(),
             guard: Guard::Named,
-            options: DiffOptions { hide: hidden(), ..DiffOptions::default() },
+            options: DiffOptions {
+                hide: hidden(),
+                ..DiffOptions::default()
+            },
         });
         let submission = submission(desired);
         let converge = Converge {
@@ -248,12 +323,18 @@ impl Deployment<'_> {
             placement_grace: self.surroundings.placement_grace,
             submission: Some(&submission),
         };
-        let outcome = converge.run(&goal, &mut || steps.begin(Phase::HealthCheck)).await;
+        let outcome = converge
+            .run(&goal, &mut || steps.begin(Phase::HealthCheck))
+            .await;
         let line = match &outcome {
             Outcome::Converged => format!("Job {} is healthy", desired.id),
             _ => format!("Job {}: {}", desired.id, outcome.message()),
         };
-        let stream = if outcome.is_success() { LogStream::Stdout } else { LogStream::Stderr };
+        let stream = if outcome.is_success() {
+            LogStream::Stdout
+        } else {
+            LogStream::Stderr
+        };
         log_line(self.log, LogPhase::Deploy, stream, &line).await;
         outcome
     }
@@ -264,12 +345,25 @@ impl Deployment<'_> {
             return Vec::new();
         }
         let Some(cause) = outcome.cause() else {
-            log_line(self.log, LogPhase::Deploy, LogStream::Stderr, &outcome.message()).await;
+            log_line(
+                self.log,
+                LogPhase::Deploy,
+                LogStream::Stderr,
+                &outcome.message(),
+            )
+            .await;
             return Vec::new();
         };
-        let Ok(nomad) = nomad_client(&self.surroundings.connection, self.context) else { return Vec::new() };
+        let Ok(nomad) = nomad_client(&self.surroundings.connection, self.context) else {
+            return Vec::new();
+        };
         // A node that hangs must not hold up the outcome.
-        let lines = tokio::time::timeout(LOG_PATIENCE, log_tail(&nomad, cause, &self.surroundings.notes)).await.unwrap_or_default();
+        let lines = tokio::time::timeout(
+            LOG_PATIENCE,
+            log_tail(&nomad, cause, &self.surroundings.notes),
+        )
+        .await
+        .unwrap_or_default();
         for line in &lines {
             log_line(self.log, LogPhase::Deploy, LogStream::Stderr, line).await;
         }
@@ -284,8 +378,15 @@ const LOG_PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// One line that says which setting cannot be used.
-pub fn nomad_client(connection: &ConnectionConfig, context: &RunContext) -> Result<NomadClient, String> {
-    client_for(connection, context.nomad_address.as_deref(), context.nomad_token.as_ref())
+pub fn nomad_client(
+    connection: &ConnectionConfig,
+    context: &RunContext,
+) -> Result<NomadClient, String> {
+    client_for(
+        connection,
+        context.nomad_address.as_deref(),
+        context.nomad_token.as_ref(),
+    )
 }
 
 /// The Nomad of an address and a token, where there are any, else that of the environment.
@@ -299,7 +400,8 @@ pub fn client_for(
 ) -> Result<NomadClient, String> {
     let mut config = connection.clone();
     if let Some(address) = address {
-        let given = ConnectionConfig::new(address).map_err(|error| format!("nomadAddress of the params: {}", chain(&error)))?;
+        let given = ConnectionConfig::new(address)
+            .map_err(|error| format!("nomadAddress of the params: {}", chain(&error)))?;
         config.address = given.address;
         config.http_auth = given.http_auth.or(config.http_auth);
     }
@@ -313,7 +415,11 @@ pub fn client_for(
 fn hidden() -> Vec<Place> {
     ["args", "command", "entrypoint"]
         .iter()
-        .map(|member| format!("/TaskGroups/*/Tasks/*/Config/{member}").parse().expect("a valid place"))
+        .map(|member| {
+            format!("/TaskGroups/*/Tasks/*/Config/{member}")
+                .parse()
+                .expect("a valid place")
+        })
         .collect()
 }
 

@@ -18,8 +18,8 @@ use crate::clients::nomad::client::NomadClient;
 use crate::dispatch::params::{DestroyJob, DestroyParams};
 use crate::events::Event;
 use crate::ids::JobId;
-use crate::reconcile::plan::Goal;
 use crate::reconcile::Outcome;
+use crate::reconcile::plan::Goal;
 
 /// Least time that each job gets, as long as the deadline allows.
 const LEAST: Duration = Duration::from_secs(60);
@@ -28,18 +28,41 @@ const LEAST: Duration = Duration::from_secs(60);
 ///
 /// The outcome is [`Outcome::Destroyed`] even when some failed: the contract (1.7) demands exit code 0. Being told to
 /// stop, and running out of time, are outcomes of their own.
-pub async fn destroy(params: DestroyParams, surroundings: &Surroundings) -> (Outcome, Vec<JobResult>) {
+pub async fn destroy(
+    params: DestroyParams,
+    surroundings: &Surroundings,
+) -> (Outcome, Vec<JobResult>) {
     let mut results = Vec::new();
     let total = params.jobs.len();
     for (position, job) in params.jobs.iter().enumerate() {
         surroundings.notes.send(Note::Began(Phase::Destroy));
-        let outcome = destroy_one(job, &params.reason, share(surroundings.deadline, total - position), surroundings).await;
-        let ended = if outcome.is_success() { Ok(()) } else { Err(outcome.message()) };
+        let outcome = destroy_one(
+            job,
+            &params.reason,
+            share(surroundings.deadline, total - position),
+            surroundings,
+        )
+        .await;
+        let ended = if outcome.is_success() {
+            Ok(())
+        } else {
+            Err(outcome.message())
+        };
         surroundings.notes.send(Note::Ended(Phase::Destroy, ended));
-        surroundings.notes.send(Note::Finished { job: job.job_id.clone(), outcome: outcome.clone() });
-        results.push(JobResult { job: job.job_id.to_string(), outcome, log_tail: Vec::new() });
+        surroundings.notes.send(Note::Finished {
+            job: job.job_id.clone(),
+            outcome: outcome.clone(),
+        });
+        results.push(JobResult {
+            job: job.job_id.to_string(),
+            outcome,
+            log_tail: Vec::new(),
+        });
     }
-    let worst = results.iter().map(|result| &result.outcome).find(|outcome| ends_the_run(outcome, surroundings.deadline));
+    let worst = results
+        .iter()
+        .map(|result| &result.outcome)
+        .find(|outcome| ends_the_run(outcome, surroundings.deadline));
     (worst.cloned().unwrap_or(Outcome::Destroyed), results)
 }
 
@@ -60,12 +83,23 @@ fn share(deadline: Instant, left: usize) -> Instant {
     now + fair.max(LEAST).min(rest)
 }
 
-async fn destroy_one(job: &DestroyJob, reason: &str, deadline: Instant, surroundings: &Surroundings) -> Outcome {
-    let nomad = match client_for(&surroundings.connection, job.nomad_address.as_deref(), job.nomad_token.as_ref()) {
+async fn destroy_one(
+    job: &DestroyJob,
+    reason: &str,
+    deadline: Instant,
+    surroundings: &Surroundings,
+) -> Outcome {
+    let nomad = match client_for(
+        &surroundings.connection,
+        job.nomad_address.as_deref(),
+        job.nomad_token.as_ref(),
+    ) {
         Ok(nomad) => nomad,
         Err(text) => return Outcome::Failed(text),
     };
-    let records = Records { dir: surroundings.state_dir.join("destroyed") };
+    let records = Records {
+        dir: surroundings.state_dir.join("destroyed"),
+    };
     let converge = Converge {
         nomad: &nomad,
         notes: &surroundings.notes,
@@ -75,7 +109,9 @@ async fn destroy_one(job: &DestroyJob, reason: &str, deadline: Instant, surround
         submission: None,
     };
     let occasion = records.occasion(&nomad, &job.job_id, surroundings).await;
-    let outcome = converge.run(&Goal::Destroy(job.job_id.clone()), &mut || {}).await;
+    let outcome = converge
+        .run(&Goal::Destroy(job.job_id.clone()), &mut || {})
+        .await;
     if outcome.is_success() {
         let event = Event::JobDestroyed {
             service_id: job.service_id.to_string(),
@@ -99,15 +135,24 @@ struct Record {
 
 impl Records {
     /// What tells this destroy apart from a later one of a job that was created again, and not from its own repeat.
-    async fn occasion(&self, nomad: &NomadClient, id: &JobId, surroundings: &Surroundings) -> String {
+    async fn occasion(
+        &self,
+        nomad: &NomadClient,
+        id: &JobId,
+        surroundings: &Surroundings,
+    ) -> String {
         let path = self.path(nomad, id);
         let seen = tokio::time::timeout(LEAST / 2, nomad.job(id).into_future()).await;
         if let Ok(Ok(read)) = seen
             && let Some(job) = read.value
         {
-            let record = Record { create_index: job.head.create_index };
+            let record = Record {
+                create_index: job.head.create_index,
+            };
             if let Err(error) = write(&path, &record) {
-                let text = format!("cannot note which job {id} is destroyed ({error}); a repeat may announce it again");
+                let text = format!(
+                    "cannot note which job {id} is destroyed ({error}); a repeat may announce it again"
+                );
                 surroundings.notes.send(Note::Warning(text));
             }
             return record.create_index.to_string();
@@ -115,13 +160,23 @@ impl Records {
         match read(&path) {
             Some(record) => record.create_index.to_string(),
             // Nobody here ever saw it: each dispatch that finds it absent says so once.
-            None => format!("absent {}", surroundings.environment.get("NOMAD_JOB_ID").unwrap_or_default()),
+            None => format!(
+                "absent {}",
+                surroundings
+                    .environment
+                    .get("NOMAD_JOB_ID")
+                    .unwrap_or_default()
+            ),
         }
     }
 
     fn path(&self, nomad: &NomadClient, id: &JobId) -> PathBuf {
         let name = Sha256::digest(format!("{} {} {id}", nomad.address(), nomad.namespace()));
-        let name: String = name.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let name: String = name
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         self.dir.join(format!("{name}.json"))
     }
 }
@@ -134,7 +189,10 @@ fn read(path: &Path) -> Option<Record> {
 fn write(path: &Path, record: &Record) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let dir = path.parent().unwrap_or(Path::new("."));
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
     let draft = path.with_extension(format!("{}.tmp", std::process::id()));
     std::fs::write(&draft, serde_json::to_vec(record)?)?;
     std::fs::rename(draft, path)

@@ -1,14 +1,13 @@
 //! Clients → [`Observed`]: one look at one job, all calls at once.
 
-use std::time::Duration;
-
 use futures::future::join_all;
 
 use crate::clients::chain;
 use crate::clients::nomad::calls::jobs::JobQuery;
-use crate::clients::nomad::client::{NomadClient, Read};
+use crate::clients::nomad::client::NomadClient;
 use crate::clients::nomad::error::{Disposition, NomadError};
 use crate::clients::nomad::types::{JobHead, JobRecord, JobStub, Rollout};
+use crate::clients::nomad::watch::{Subject, Watched, Watcher};
 use crate::ids::{JobId, ModifyIndex};
 use crate::reconcile::observed::{Activity, Attempt, Gap, Observed, Seen};
 use crate::reconcile::plan::{Goal, META_RUN, Memory};
@@ -46,23 +45,39 @@ pub async fn look(nomad: &NomadClient, goal: &Goal, memory: &Memory) -> Result<L
         Ok(look) => Ok(look),
         Err(error) if matches!(error.disposition(), Disposition::Stall) => Err(error),
         Err(error) => {
-            let gap = Gap { reason: chain(&error) };
-            Ok(Look { observed: Observed::unknown(gap), cursor: Cursor::default() })
+            let gap = Gap {
+                reason: chain(&error),
+            };
+            Ok(Look {
+                observed: Observed::unknown(gap),
+                cursor: Cursor::default(),
+            })
         }
     }
 }
 
-async fn try_look(nomad: &NomadClient, id: &JobId, goal: &Goal, memory: &Memory) -> Result<Look, NomadError> {
+async fn try_look(
+    nomad: &NomadClient,
+    id: &JobId,
+    goal: &Goal,
+    memory: &Memory,
+) -> Result<Look, NomadError> {
     let (job, allocations, rollout, evaluations) = tokio::try_join!(
         nomad.job(id).into_future(),
         nomad.allocations(id, true).into_future(),
         nomad.latest_rollout(id).into_future(),
         nomad.evaluations(id).into_future()
     )?;
-    let is_led = job.known_leader && allocations.known_leader && rollout.known_leader && evaluations.known_leader;
+    let is_led = job.known_leader
+        && allocations.known_leader
+        && rollout.known_leader
+        && evaluations.known_leader;
     if !is_led {
         let reason = format!("the Nomad server at {} knows no leader", nomad.address());
-        return Ok(Look { observed: Observed::unknown(Gap { reason }), cursor: Cursor::default() });
+        return Ok(Look {
+            observed: Observed::unknown(Gap { reason }),
+            cursor: Cursor::default(),
+        });
     }
     let cursor = Cursor {
         job: job.index,
@@ -70,14 +85,31 @@ async fn try_look(nomad: &NomadClient, id: &JobId, goal: &Goal, memory: &Memory)
         rollout: rollout.index,
         evaluations: evaluations.index,
     };
-    let mut activity =
-        Activity { evaluations: evaluations.value, rollout: rollout.value, allocations: allocations.value };
+    let mut activity = Activity {
+        evaluations: evaluations.value,
+        rollout: rollout.value,
+        allocations: allocations.value,
+    };
     let (attempt, children) = match goal {
-        Goal::Run(run) => (earlier_attempt(nomad, id, job.value.as_ref(), run.run.as_deref(), memory).await?, Vec::new()),
-        Goal::Destroy(_) => (None, children(nomad, id, job.value.as_ref(), &mut activity).await?),
+        Goal::Run(run) => (
+            earlier_attempt(nomad, id, job.value.as_ref(), run.run.as_deref(), memory).await?,
+            Vec::new(),
+        ),
+        Goal::Destroy(_) => (
+            None,
+            children(nomad, id, job.value.as_ref(), &mut activity).await?,
+        ),
     };
     let job = job.value.map_or(Seen::Absent, Seen::Present);
-    Ok(Look { observed: Observed { job, activity, attempt, children }, cursor })
+    Ok(Look {
+        observed: Observed {
+            job,
+            activity,
+            attempt,
+            children,
+        },
+        cursor,
+    })
 }
 
 /// Finds an older version that came from the same intent, once the job has moved on from it.
@@ -90,19 +122,31 @@ async fn earlier_attempt(
 ) -> Result<Option<Attempt>, NomadError> {
     let Some(job) = job else { return Ok(None) };
     let is_ours = |head: &JobHead| {
-        memory.written == Some(head.job_modify_index) || run.is_some() && head.meta.get(META_RUN).map(String::as_str) == run
+        memory.written == Some(head.job_modify_index)
+            || run.is_some() && head.meta.get(META_RUN).map(String::as_str) == run
     };
     // Version 0 has no older one.
     if is_ours(&job.head) || job.head.version == 0 {
         return Ok(None);
     }
-    let versions = nomad.job_versions(id).await?.value.unwrap_or_default().versions;
-    let Some(ours) = versions.iter().filter(|version| version.head.version < job.head.version).find(|v| is_ours(&v.head))
+    let versions = nomad
+        .job_versions(id)
+        .await?
+        .value
+        .unwrap_or_default()
+        .versions;
+    let Some(ours) = versions
+        .iter()
+        .filter(|version| version.head.version < job.head.version)
+        .find(|v| is_ours(&v.head))
     else {
         return Ok(None);
     };
     let rollouts = nomad.rollouts(id, false).await?.value;
-    Ok(Some(Attempt { version: ours.head.version, rollout: rollout_of(rollouts, ours) }))
+    Ok(Some(Attempt {
+        version: ours.head.version,
+        rollout: rollout_of(rollouts, ours),
+    }))
 }
 
 /// The rollout of a version; the list comes in the order of random ids.
@@ -125,40 +169,45 @@ async fn children(
     job: Option<&JobRecord>,
     activity: &mut Activity,
 ) -> Result<Vec<JobStub>, NomadError> {
-    let is_parent = job.is_none_or(|job| job.head.periodic.is_some() || job.head.parameterized_job.is_some());
+    let is_parent =
+        job.is_none_or(|job| job.head.periodic.is_some() || job.head.parameterized_job.is_some());
     if !is_parent {
         return Ok(Vec::new());
     }
-    let query = JobQuery { prefix: Some(format!("{id}/")), ..JobQuery::default() };
+    let query = JobQuery {
+        prefix: Some(format!("{id}/")),
+        ..JobQuery::default()
+    };
     let listed = nomad.jobs(&query).await?.value;
-    let children: Vec<JobStub> = listed.into_iter().filter(|stub| stub.parent_id == id.as_str()).collect();
-    let ids = children.iter().filter_map(|child| child.id.parse::<JobId>().ok());
-    for allocations in join_all(ids.map(|child| async move { nomad.allocations(&child, true).await })).await {
+    let children: Vec<JobStub> = listed
+        .into_iter()
+        .filter(|stub| stub.parent_id == id.as_str())
+        .collect();
+    let ids = children
+        .iter()
+        .filter_map(|child| child.id.parse::<JobId>().ok());
+    for allocations in
+        join_all(ids.map(|child| async move { nomad.allocations(&child, true).await })).await
+    {
         activity.allocations.extend(allocations?.value);
     }
     Ok(children)
 }
 
-/// Longest wait for a change before looking anyway: a hint may be lost.
-const RESYNC: Duration = Duration::from_secs(30);
-
-/// Returns when something about the job may have changed, at the latest after [`RESYNC`]. A failed wait is a change too:
-/// the next look tells.
-///
-/// # Cancel safety
-/// Nothing is lost when it is dropped: the next look reads everything afresh.
-pub async fn changed(nomad: &NomadClient, id: &JobId, cursor: Cursor) {
-    // Cancel-safe: each branch is a read.
-    tokio::select! {
-        () = moved(nomad.job(id).after(cursor.job, RESYNC).into_future()) => {}
-        () = moved(nomad.allocations(id, true).after(cursor.allocations, RESYNC).into_future()) => {}
-        () = moved(nomad.latest_rollout(id).after(cursor.rollout, RESYNC).into_future()) => {}
-        () = moved(nomad.evaluations(id).after(cursor.evaluations, RESYNC).into_future()) => {}
-    }
-}
-
-async fn moved<T>(wait: impl Future<Output = Result<Read<T>, NomadError>>) {
-    if let Err(error) = wait.await {
-        tracing::debug!("waiting for a change failed: {}", chain(&error));
+impl Cursor {
+    /// Watches the job from here on.
+    #[must_use]
+    pub fn watch(self, nomad: &NomadClient, id: &JobId) -> Watcher {
+        let subject = |what: fn(JobId) -> Watched, index| Subject {
+            what: what(id.clone()),
+            index,
+        };
+        let subjects = vec![
+            subject(Watched::Job, self.job),
+            subject(Watched::Allocations, self.allocations),
+            subject(Watched::LatestRollout, self.rollout),
+            subject(Watched::Evaluations, self.evaluations),
+        ];
+        Watcher::start(nomad, subjects)
     }
 }

@@ -14,8 +14,8 @@ use super::note::{Note, Notes};
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::Environment;
 use crate::dispatch::{
-    ConvertOptions, DestroyParams, ErrorKind, EventIds, Params, ParamsError, RunContext, Task, TaskError, convert, params,
-    readable_ids,
+    ConvertOptions, DestroyParams, ErrorKind, EventIds, Params, ParamsError, RunContext, Task,
+    TaskError, convert, params, readable_ids,
 };
 use crate::events::{Announcer, Delivery, DeploymentKind, LogStream, Phase as LogPhase};
 use crate::reconcile::Outcome;
@@ -79,7 +79,11 @@ const DELIVERY: Duration = Duration::from_secs(10);
 const DELIVERY_WHEN_CANCELLED: Duration = Duration::from_secs(3);
 
 /// Carries out a task. Never panics and always ends with a result.
-pub async fn run(task_text: Option<&str>, params_text: Option<&[u8]>, surroundings: Surroundings) -> RunResult {
+pub async fn run(
+    task_text: Option<&str>,
+    params_text: Option<&[u8]>,
+    surroundings: Surroundings,
+) -> RunResult {
     let began = Instant::now();
     let announcer = surroundings.announcer.clone();
     let cancel = surroundings.cancel.clone();
@@ -87,7 +91,11 @@ pub async fn run(task_text: Option<&str>, params_text: Option<&[u8]>, surroundin
         Ok(prepared) => carry_out(prepared, surroundings).await,
         Err(refused) => refuse(*refused, &surroundings).await,
     };
-    let patience = if cancel.is_cancelled() { DELIVERY_WHEN_CANCELLED } else { DELIVERY };
+    let patience = if cancel.is_cancelled() {
+        DELIVERY_WHEN_CANCELLED
+    } else {
+        DELIVERY
+    };
     result.delivery = announcer.finish(patience).await;
     if !result.delivery.pending.is_empty() && result.outcome.is_success() {
         result.outcome = Outcome::Failed(undelivered(&result.delivery));
@@ -99,7 +107,11 @@ pub async fn run(task_text: Option<&str>, params_text: Option<&[u8]>, surroundin
 /// What is said about events that nobody acknowledged.
 #[must_use]
 pub fn undelivered(delivery: &Delivery) -> String {
-    let subjects: Vec<&str> = delivery.pending.iter().map(|event| event.subject.as_str()).collect();
+    let subjects: Vec<&str> = delivery
+        .pending
+        .iter()
+        .map(|event| event.subject.as_str())
+        .collect();
     format!(
         "{} event(s) were not acknowledged and wait in the outbox: {}; any later run with the same CS_STATE_DIR sends them",
         subjects.len(),
@@ -109,7 +121,10 @@ pub fn undelivered(delivery: &Delivery) -> String {
 
 /// A task that can be carried out.
 enum Prepared {
-    Deploy { workload: Box<Workload>, context: Box<RunContext> },
+    Deploy {
+        workload: Box<Workload>,
+        context: Box<RunContext>,
+    },
     Destroy(DestroyParams),
 }
 
@@ -120,15 +135,32 @@ struct Refused {
     ids: Option<EventIds>,
 }
 
-fn prepare(task_text: Option<&str>, params_text: Option<&[u8]>, options: &ConvertOptions) -> Result<Prepared, Box<Refused>> {
+fn prepare(
+    task_text: Option<&str>,
+    params_text: Option<&[u8]>,
+    options: &ConvertOptions,
+) -> Result<Prepared, Box<Refused>> {
     let ids = params_text.and_then(readable_ids);
-    let usage = |task, message: String| Box::new(Refused { task, outcome: Outcome::Usage(message), ids: ids.clone() });
-    let Some(task_text) = task_text else {
-        return Err(usage(None, "NOMAD_META_TASK is not set: it names the task, e.g. deploy-image".to_owned()));
+    let usage = |task, message: String| {
+        Box::new(Refused {
+            task,
+            outcome: Outcome::Usage(message),
+            ids: ids.clone(),
+        })
     };
-    let task: Task = task_text.parse().map_err(|error: TaskError| usage(None, error.to_string()))?;
+    let Some(task_text) = task_text else {
+        return Err(usage(
+            None,
+            "NOMAD_META_TASK is not set: it names the task, e.g. deploy-image".to_owned(),
+        ));
+    };
+    let task: Task = task_text
+        .parse()
+        .map_err(|error: TaskError| usage(None, error.to_string()))?;
     let Some(params_text) = params_text else {
-        let text = "NOMAD_META_PARAMS is not set: it holds the task's params as JSON or base64 of it".to_owned();
+        let text =
+            "NOMAD_META_PARAMS is not set: it holds the task's params as JSON or base64 of it"
+                .to_owned();
         return Err(usage(Some(task), text));
     };
     let refused = |error: ParamsError| {
@@ -136,13 +168,20 @@ fn prepare(task_text: Option<&str>, params_text: Option<&[u8]>, options: &Conver
             ErrorKind::Usage => Outcome::Usage(error.to_string()),
             ErrorKind::Invalid => Outcome::Invalid(error.to_string()),
         };
-        Box::new(Refused { task: Some(task), outcome, ids: ids.clone() })
+        Box::new(Refused {
+            task: Some(task),
+            outcome,
+            ids: ids.clone(),
+        })
     };
     match params::parse(task, params_text).map_err(refused)? {
         Params::Destroy(params) => Ok(Prepared::Destroy(params)),
         Params::Deploy(params) => {
             let converted = convert(&params, options).map_err(refused)?;
-            Ok(Prepared::Deploy { workload: Box::new(converted.workload), context: Box::new(converted.run) })
+            Ok(Prepared::Deploy {
+                workload: Box::new(converted.workload),
+                context: Box::new(converted.run),
+            })
         }
     }
 }
@@ -165,7 +204,12 @@ async fn refuse(refused: Refused, surroundings: &Surroundings) -> RunResult {
 }
 
 /// The reason in the log, `deployment.failed`, the end of the log.
-async fn announce_failure(announcer: &Announcer, ids: &EventIds, kind: DeploymentKind, reason: &str) {
+async fn announce_failure(
+    announcer: &Announcer,
+    ids: &EventIds,
+    kind: DeploymentKind,
+    reason: &str,
+) {
     let log = deploy::build_log(announcer, ids);
     deploy::log_line(&log, LogPhase::Init, LogStream::Stderr, reason).await;
     deploy::announce_end(announcer, ids, kind, false).await;
@@ -184,10 +228,17 @@ async fn carry_out(prepared: Prepared, surroundings: Surroundings) -> RunResult 
             let result = match work.await {
                 Ok(result) => result,
                 Err(_) => {
-                    let outcome = Outcome::Failed("internal error: the run panicked; this is a bug in cs".to_owned());
+                    let outcome = Outcome::Failed(
+                        "internal error: the run panicked; this is a bug in cs".to_owned(),
+                    );
                     notes.send(Note::Warning(outcome.message()));
-                    announce_failure(&announcer, &ids, deploy::kind(task), &outcome.message()).await;
-                    JobResult { job, outcome, log_tail: Vec::new() }
+                    announce_failure(&announcer, &ids, deploy::kind(task), &outcome.message())
+                        .await;
+                    JobResult {
+                        job,
+                        outcome,
+                        log_tail: Vec::new(),
+                    }
                 }
             };
             RunResult {

@@ -16,8 +16,19 @@ pub struct Steps<'a> {
 impl<'a> Steps<'a> {
     /// No step is open yet.
     #[must_use]
-    pub fn new(notes: &'a Notes, backend: Option<&'a BackendReporter>, deployment_id: &'a str, deployment_type: DeploymentType) -> Self {
-        Self { notes, backend, deployment_id, deployment_type, open: None }
+    pub fn new(
+        notes: &'a Notes,
+        backend: Option<&'a BackendReporter>,
+        deployment_id: &'a str,
+        deployment_type: DeploymentType,
+    ) -> Self {
+        Self {
+            notes,
+            backend,
+            deployment_id,
+            deployment_type,
+            open: None,
+        }
     }
 
     /// Ends the open step well and begins another.
@@ -30,7 +41,9 @@ impl<'a> Steps<'a> {
 
     /// Ends the open step, if there is one.
     pub fn end(&mut self, ended: Result<(), String>) {
-        let Some(phase) = self.open.take() else { return };
+        let Some(phase) = self.open.take() else {
+            return;
+        };
         let status = match &ended {
             Ok(()) => StepStatus::Completed,
             Err(error) => StepStatus::Failed(Some(error.clone())),
@@ -40,7 +53,9 @@ impl<'a> Steps<'a> {
     }
 
     fn tell(&self, phase: Phase, status: StepStatus) {
-        let (Some(backend), Some(step)) = (self.backend, backend_step(phase)) else { return };
+        let (Some(backend), Some(step)) = (self.backend, backend_step(phase)) else {
+            return;
+        };
         backend.step(self.deployment_id, self.deployment_type, step, status);
     }
 }

@@ -40,30 +40,57 @@ pub async fn settle_ports(
             allocated.extend(ask(*port).await);
         }
         if !allocated.is_empty() {
-            workload.spec.ports = allocated.into_iter().map(|(port, label)| allocated_port(port, label)).collect();
+            workload.spec.ports = allocated
+                .into_iter()
+                .map(|(port, label)| allocated_port(port, label))
+                .collect();
             workload.spec.detect_ports = false;
         }
         apply_image_facts(workload, ports);
-        return Some(workload.spec.ports.iter().map(|port| detected_update(port, cluster_domain)).collect());
+        return Some(
+            workload
+                .spec
+                .ports
+                .iter()
+                .map(|port| detected_update(port, cluster_domain))
+                .collect(),
+        );
     }
     let mut allocated = BTreeMap::new();
-    for network in context.networks.iter().filter(|network| network.public && network.domain.is_none()) {
+    for network in context
+        .networks
+        .iter()
+        .filter(|network| network.public && network.domain.is_none())
+    {
         allocated.extend(ask(network.port).await);
     }
     apply_domains(workload, &allocated);
     let full = |label: &String| full_domain(label, cluster_domain);
-    Some(context.networks.iter().map(|network| given_update(network, allocated.get(&network.port).map(full))).collect())
+    Some(
+        context
+            .networks
+            .iter()
+            .map(|network| given_update(network, allocated.get(&network.port).map(full)))
+            .collect(),
+    )
 }
 
 /// What the backend is told about the service: params first, else the image.
 #[must_use]
-pub fn service_update(context: &RunContext, network: Vec<NetworkUpdate>, facts: Option<&ImageFacts>) -> ServiceUpdate {
+pub fn service_update(
+    context: &RunContext,
+    network: Vec<NetworkUpdate>,
+    facts: Option<&ImageFacts>,
+) -> ServiceUpdate {
     let of_image = |text: Option<String>| text.filter(|text| !text.is_empty());
     let joined = |words: &[String]| (!words.is_empty()).then(|| words.join(" "));
     ServiceUpdate {
         service_id: context.ids.service_id.to_string(),
         network,
-        docker_user: context.docker_user.clone().or_else(|| of_image(facts?.user.clone())),
+        docker_user: context
+            .docker_user
+            .clone()
+            .or_else(|| of_image(facts?.user.clone())),
         cmd: context.command.clone().or_else(|| joined(&facts?.cmd)),
         entrypoint: joined(&context.entrypoint).or_else(|| joined(&facts?.entrypoint)),
     }
@@ -78,8 +105,18 @@ fn allocated_port(port: u16, label: String) -> Port {
     } else {
         (PortProtocol::Tcp, CheckType::Tcp)
     };
-    let check = Check { check_type: Some(check_type), ..Check::default() };
-    Port { port, protocol: Some(protocol), public: true, domain: Some(label), custom_domain: None, check: Some(check) }
+    let check = Check {
+        check_type: Some(check_type),
+        ..Check::default()
+    };
+    Port {
+        port,
+        protocol: Some(protocol),
+        public: true,
+        domain: Some(label),
+        custom_domain: None,
+        check: Some(check),
+    }
 }
 
 fn detected_update(port: &Port, cluster_domain: Option<&str>) -> NetworkUpdate {
@@ -89,9 +126,18 @@ fn detected_update(port: &Port, cluster_domain: Option<&str>) -> NetworkUpdate {
     };
     NetworkUpdate {
         port: port.port,
-        port_type: if port.protocol == Some(PortProtocol::Tcp) { "tcp" } else { "http" }.to_owned(),
+        port_type: if port.protocol == Some(PortProtocol::Tcp) {
+            "tcp"
+        } else {
+            "http"
+        }
+        .to_owned(),
         public: port.public,
-        domain: port.domain.as_deref().map(|label| full_domain(label, cluster_domain)).unwrap_or_default(),
+        domain: port
+            .domain
+            .as_deref()
+            .map(|label| full_domain(label, cluster_domain))
+            .unwrap_or_default(),
         has_health_check: check_type.to_owned(),
         check_type: check_type.to_owned(),
         check_path: "/".to_owned(),

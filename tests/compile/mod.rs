@@ -1,7 +1,7 @@
 //! Desired → Nomad job, against the golden jobs.
 
-mod envfile;
 mod bridge;
+mod envfile;
 mod equal;
 mod from_params;
 mod golden;

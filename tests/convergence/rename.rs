@@ -10,7 +10,11 @@ fn a_renamed_task_is_shown_by_what_changed_inside_it() {
             {"Name": task, "Driver": "docker", "Config": {"image": image}}
         ]}]})
     };
-    let drift = diff(&job("d2", "shop:2"), &job("d1", "shop:1"), &DiffOptions::default());
+    let drift = diff(
+        &job("d2", "shop:2"),
+        &job("d1", "shop:1"),
+        &DiffOptions::default(),
+    );
     let lines: Vec<String> = drift.changes.iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
@@ -25,7 +29,10 @@ fn a_renamed_task_is_shown_by_what_changed_inside_it() {
 #[test]
 fn of_several_tasks_none_is_taken_for_another() {
     let job = |names: [&str; 2]| {
-        let tasks: Vec<_> = names.iter().map(|name| json!({"Name": name, "Driver": "exec"})).collect();
+        let tasks: Vec<_> = names
+            .iter()
+            .map(|name| json!({"Name": name, "Driver": "exec"}))
+            .collect();
         json!({"ID": "shop", "TaskGroups": [{"Name": "web", "Tasks": tasks}]})
     };
     let drift = diff(&job(["a", "b"]), &job(["c", "d"]), &DiffOptions::default());

@@ -70,22 +70,18 @@ async fn until(
     wanted: impl Fn(&Allocation) -> bool,
 ) -> Allocation {
     let deadline = Instant::now() + PATIENCE;
-    let mut index = 0;
     loop {
         let seen = client.allocations(id, true).await.unwrap();
         if let Some(found) = seen.value.iter().find(|allocation| wanted(allocation)) {
             return found.clone();
         }
         assert!(Instant::now() < deadline, "{:?}", seen.value);
-        if index == 0 {
-            index = seen.index;
-        }
-        let again = client
+        let wait = Duration::from_secs(5);
+        client
             .allocations(id, true)
-            .after(seen.index, Duration::from_secs(5))
+            .after(seen.index, wait)
             .await
             .unwrap();
-        index = again.index;
     }
 }
 

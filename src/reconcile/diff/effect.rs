@@ -57,7 +57,8 @@ fn of_task(members: &[&str]) -> Effect {
         // The set of tasks.
         []
         | [
-            "Name" | "Driver" | "User" | "Config" | "Env" | "Meta" | "Artifacts" | "Templates" | "Vault",
+            "Name" | "Driver" | "User" | "Config" | "Env" | "Meta" | "Artifacts" | "Templates"
+            | "Vault",
             ..,
         ]
         | [
