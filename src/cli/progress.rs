@@ -10,7 +10,6 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::controller::{Note, Phase};
-use crate::reconcile::health::Progress;
 
 /// The tree that is on the screen, so that log lines are written above it and not into it.
 static TREE: OnceLock<MultiProgress> = OnceLock::new();
@@ -59,69 +58,28 @@ pub(super) async fn show(
     }
 }
 
-/// One log line a note.
+/// Log lines of a note. What the end of the run says again, with what to do about it, is for `debug`.
 fn log(note: &Note) {
-    match note {
-        Note::Began(phase) => tracing::debug!(step = phase.name(), "begins"),
-        Note::Ended(phase, Ok(())) => tracing::debug!(step = phase.name(), "done"),
-        // The end of the run says it again, with what to do about it.
-        Note::Ended(phase, Err(text)) => tracing::debug!(step = phase.name(), "failed: {text}"),
-        Note::Planned {
-            job, is_new: true, ..
-        } => tracing::info!(%job, "plan: create job {job}"),
-        Note::Planned { job, changes, .. } => {
-            tracing::info!(%job, "plan: update job {job}, {} change(s)", changes.len());
-            for change in changes {
-                tracing::info!(%job, "  {change}");
+    for line in note.lines() {
+        match note {
+            Note::Warning(_) | Note::Retrying { .. } => tracing::warn!("{line}"),
+            Note::Deploying { .. }
+            | Note::Destroying { .. }
+            | Note::Began(_)
+            | Note::Ended(..)
+            | Note::LogTail { .. } => {
+                tracing::debug!("{line}");
             }
-        }
-        Note::Unchanged { job } => {
-            tracing::info!(%job, "plan: job {job} is as wanted, nothing to write")
-        }
-        Note::Registered {
-            job,
-            index,
-            warnings,
-        } => {
-            tracing::info!(%job, index = index.0, "registered job {job} at index {index}");
-            if !warnings.is_empty() {
-                tracing::warn!(%job, "Nomad remarks: {}", crate::reconcile::cause::one_line(warnings));
-            }
-        }
-        Note::Stopped { job } => tracing::info!(%job, "stopped job {job}"),
-        Note::Purged { job } => tracing::info!(%job, "purged job {job}"),
-        Note::Waiting { job, progress } => tracing::info!(%job, "job {job}: {}", waiting(progress)),
-        Note::Retrying { reason, pause } if pause.is_zero() => {
-            tracing::warn!("looking again: {reason}")
-        }
-        Note::Retrying { reason, pause } => {
-            tracing::warn!("trying again in {:.1} s: {reason}", pause.as_secs_f64())
-        }
-        Note::Warning(text) => tracing::warn!("{text}"),
-        Note::LogTail { task, lines } => {
-            for line in lines {
-                tracing::debug!(task, "log of {task}: {line}");
-            }
-        }
-        Note::Finished { job, outcome } if outcome.is_success() => {
-            tracing::info!(%job, "job {job}: {}", outcome.message())
-        }
-        Note::Finished { job, outcome } => {
-            tracing::debug!(%job, "job {job}: {}", outcome.message())
+            Note::Finished { outcome, .. } if !outcome.is_success() => tracing::debug!("{line}"),
+            Note::Planned { job, .. }
+            | Note::Unchanged { job }
+            | Note::Registered { job, .. }
+            | Note::Stopped { job }
+            | Note::Purged { job }
+            | Note::Waiting { job, .. }
+            | Note::Finished { job, .. } => tracing::info!(job.id = %job, "{line}"),
         }
     }
-}
-
-/// `waiting until allocations become healthy (1 of 2); so far: exit code 3 …`
-fn waiting(progress: &Progress) -> String {
-    let mut text = format!("waiting until {}", progress.waiting_for);
-    if progress.desired > 0 {
-        text.push_str(&format!(" ({} of {})", progress.healthy, progress.desired));
-    }
-    if let Some(trouble) = &progress.trouble {
-        text.push_str(&format!("; so far: {trouble}"));
-    }
-    text
 }
 
 /// The live tree: one line a step, the last one moving.
@@ -175,7 +133,8 @@ impl Tree {
             Note::Registered { index, .. } => self.say(format!("registered at index {index}")),
             Note::Stopped { job } => self.say(format!("stopped {job}")),
             Note::Purged { job } => self.say(format!("purged {job}")),
-            Note::Waiting { progress, .. } => self.say(waiting(progress)),
+            Note::Waiting { progress, .. } => self.say(format!("waiting until {progress}")),
+            Note::Deploying { .. } | Note::Destroying { .. } => {}
             Note::Retrying { .. }
             | Note::Warning(_)
             | Note::LogTail { .. }

@@ -178,14 +178,14 @@ async fn show(notes: UnboundedReceiver<Note>, interactive: bool, format: Format)
 /// Phase markers on standard output (contract 1.9).
 fn marker(note: &Note) {
     match note {
+        Note::Deploying { deployment, job_id } => {
+            output::line(&format!("Deployment ID: {deployment}, Job ID: {job_id}"));
+        }
+        Note::Destroying { jobs } => output::line(&format!("=== Destroying {jobs} job(s) ===")),
         Note::Began(Phase::Deploy) => output::line("=== Phase: Deploy ==="),
         Note::Began(Phase::ImageDownload) => output::line("=== Phase: Image ==="),
         Note::Began(Phase::HealthCheck) => output::line("=== Phase: Health ==="),
-        Note::LogTail { task, lines } => {
-            for line in lines {
-                output::line(&format!("[{task}] {line}"));
-            }
-        }
+        Note::LogTail { .. } => note.lines().iter().for_each(|line| output::line(line)),
         _ => {}
     }
 }

@@ -81,6 +81,10 @@ fn cause(outcome: &Outcome) -> Value {
 /// One note as one line of JSON, for `-o ndjson`.
 pub(super) fn note_line(note: &Note) -> String {
     let value = match note {
+        Note::Deploying { deployment, job_id } => {
+            json!({"note": "deploying", "deploymentId": deployment, "deploymentJobId": job_id})
+        }
+        Note::Destroying { jobs } => json!({"note": "destroying", "jobs": jobs}),
         Note::Began(phase) => json!({"note": "began", "step": phase.name()}),
         Note::Ended(phase, ended) => {
             json!({"note": "ended", "step": phase.name(), "error": ended.as_ref().err()})

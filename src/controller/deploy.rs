@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedReceiver;
+
 use super::converge::{Converge, log_tail};
-use super::note::{Note, Phase};
+use super::note::{Note, Notes, Phase};
 use super::run::{JobResult, Surroundings};
 use super::steps::Steps;
 use super::sync::{service_update, settle_ports};
@@ -103,6 +105,10 @@ pub async fn deploy(
     surroundings: Surroundings,
 ) -> JobResult {
     let kind = kind(context.task);
+    surroundings.notes.send(Note::Deploying {
+        deployment: context.ids.deployment_id.clone(),
+        job_id: context.ids.deployment_job_id,
+    });
     let log = build_log(&surroundings.announcer, &context.ids);
     let title = format!(
         "Deploying {} ({})",
@@ -315,17 +321,23 @@ impl Deployment<'_> {
             },
         });
         let submission = submission(desired);
-        let converge = Converge {
-            nomad: &nomad,
-            notes: &self.surroundings.notes,
-            deadline: self.surroundings.deadline,
-            cancel: &self.surroundings.cancel,
-            placement_grace: self.surroundings.placement_grace,
-            submission: Some(&submission),
+        let (notes, received) = Notes::channel();
+        let work = async {
+            // Gone with the loop, which ends the relay.
+            let notes = notes;
+            let converge = Converge {
+                nomad: &nomad,
+                notes: &notes,
+                deadline: self.surroundings.deadline,
+                cancel: &self.surroundings.cancel,
+                placement_grace: self.surroundings.placement_grace,
+                submission: Some(&submission),
+            };
+            converge
+                .run(&goal, &mut || steps.begin(Phase::HealthCheck))
+                .await
         };
-        let outcome = converge
-            .run(&goal, &mut || steps.begin(Phase::HealthCheck))
-            .await;
+        let (outcome, ()) = tokio::join!(work, self.relay(received));
         let line = match &outcome {
             Outcome::Converged => format!("Job {} is healthy", desired.id),
             _ => format!("Job {}: {}", desired.id, outcome.message()),
@@ -337,6 +349,16 @@ impl Deployment<'_> {
         };
         log_line(self.log, LogPhase::Deploy, stream, &line).await;
         outcome
+    }
+
+    /// Hands the loop's notes on, and writes them into the deployment's log.
+    async fn relay(&self, mut notes: UnboundedReceiver<Note>) {
+        while let Some(note) = notes.recv().await {
+            for line in note.lines() {
+                log_line(self.log, LogPhase::Deploy, LogStream::Stdout, &line).await;
+            }
+            self.surroundings.notes.send(note);
+        }
     }
 
     /// Fetches the last log lines of the task at fault.

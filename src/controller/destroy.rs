@@ -34,6 +34,7 @@ pub async fn destroy(
 ) -> (Outcome, Vec<JobResult>) {
     let mut results = Vec::new();
     let total = params.jobs.len();
+    surroundings.notes.send(Note::Destroying { jobs: total });
     for (position, job) in params.jobs.iter().enumerate() {
         surroundings.notes.send(Note::Began(Phase::Destroy));
         let outcome = destroy_one(

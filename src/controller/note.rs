@@ -4,13 +4,26 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::ids::{JobId, ModifyIndex};
+use crate::ids::{DeploymentId, JobId, ModifyIndex};
 use crate::reconcile::Outcome;
+use crate::reconcile::cause::one_line;
 use crate::reconcile::health::Progress;
 
 /// Something worth showing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
+    /// A deployment was read from its params.
+    Deploying {
+        /// The platform's deployment.
+        deployment: DeploymentId,
+        /// The database key of its job.
+        job_id: i64,
+    },
+    /// A destroy was read from its params.
+    Destroying {
+        /// How many jobs.
+        jobs: usize,
+    },
     /// A step begins.
     Began(Phase),
     /// A step ended, well or with an error text.
@@ -78,6 +91,65 @@ pub enum Note {
         /// How.
         outcome: Outcome,
     },
+}
+
+impl Note {
+    /// The note in one line for people; a new plan has one line a change.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let line = match self {
+            Self::Deploying { deployment, .. } => format!("deployment {deployment}"),
+            Self::Destroying { jobs } => format!("destroying {jobs} job(s)"),
+            Self::Began(phase) => format!("{} begins", phase.name()),
+            Self::Ended(phase, Ok(())) => format!("{} done", phase.name()),
+            Self::Ended(phase, Err(text)) => format!("{} failed: {text}", phase.name()),
+            Self::Planned {
+                job, is_new: true, ..
+            } => format!("plan: create job {job}"),
+            Self::Planned { job, changes, .. } => {
+                let title = format!("plan: update job {job}, {} change(s)", changes.len());
+                return std::iter::once(title)
+                    .chain(changes.iter().map(|change| format!("  {change}")))
+                    .collect();
+            }
+            Self::Unchanged { job } => format!("plan: job {job} is as wanted, nothing to write"),
+            Self::Registered {
+                job,
+                index,
+                warnings,
+            } if warnings.is_empty() => {
+                format!("registered job {job} at index {index}")
+            }
+            Self::Registered {
+                job,
+                index,
+                warnings,
+            } => {
+                format!(
+                    "registered job {job} at index {index}; Nomad remarks: {}",
+                    one_line(warnings)
+                )
+            }
+            Self::Stopped { job } => format!("stopped job {job}"),
+            Self::Purged { job } => format!("purged job {job}"),
+            Self::Waiting { job, progress } => format!("job {job}: waiting until {progress}"),
+            Self::Retrying { reason, pause } if pause.is_zero() => {
+                format!("looking again: {reason}")
+            }
+            Self::Retrying { reason, pause } => {
+                format!("trying again in {:.1} s: {reason}", pause.as_secs_f64())
+            }
+            Self::Warning(text) => text.clone(),
+            Self::LogTail { task, lines } => {
+                return lines
+                    .iter()
+                    .map(|line| format!("[{task}] {line}"))
+                    .collect();
+            }
+            Self::Finished { job, outcome } => format!("job {job}: {}", outcome.message()),
+        };
+        vec![line]
+    }
 }
 
 /// The steps of a run, as people and the backend know them.

@@ -5,6 +5,7 @@
 //! to nothing: `dead` covers success, failure and a stop.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -45,6 +46,20 @@ pub struct Progress {
     pub desired: u64,
     /// Trouble that Nomad still tries to get over.
     pub trouble: Option<Cause>,
+}
+
+impl fmt::Display for Progress {
+    /// `allocations become healthy (1 of 2); so far: exit code 3 …`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.waiting_for)?;
+        if self.desired > 0 {
+            write!(f, " ({} of {})", self.healthy, self.desired)?;
+        }
+        match &self.trouble {
+            Some(trouble) => write!(f, "; so far: {trouble}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Judges the job as it stands now; `activity` is what goes on around it.
