@@ -2,3 +2,4 @@
 
 pub mod backend;
 pub mod nomad;
+pub(crate) mod tls;

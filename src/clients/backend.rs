@@ -1,1 +1,0 @@
-//! Backend REST (contract section 3).
