@@ -1,5 +1,6 @@
 //! Integration tests, one module a theme (docs/ARCHITECTURE.md, "Tests").
 
+mod backend;
 mod cli;
 mod compile;
 mod conformance;
