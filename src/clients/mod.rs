@@ -2,7 +2,7 @@
 
 pub mod backend;
 pub mod nomad;
-<<<<<<< HEAD
+pub(crate) mod tls;
 
 /// An error and its causes in one line. `Display` of our errors never repeats the source, so whoever prints walks.
 #[must_use]
@@ -20,6 +20,3 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     }
     line
 }
-=======
-pub(crate) mod tls;
->>>>>>> edge

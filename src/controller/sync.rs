@@ -32,7 +32,7 @@ pub async fn settle_ports(
     let cluster_domain = context.cluster_domain.as_deref();
     let ask = |port: u16| async move {
         let answer = backend.ask_domain(context.ids.service_id.as_str()).await;
-        answer.map(|answer| (port, bare_label(&answer, cluster_domain).to_owned()))
+        answer.map(|answer| (port, bare_label(&answer, cluster_domain)))
     };
     if workload.spec.detect_ports {
         let mut allocated = BTreeMap::new();

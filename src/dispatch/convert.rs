@@ -5,6 +5,7 @@
 //! that Nomad refuses (contract 10), the nearest sensible job is built or the params are refused by field. Secrets
 //! never enter the workload: it refers to them by name, and [`RunContext::secrets`] holds them.
 
+mod domain;
 mod facts;
 mod jobs;
 mod network;
@@ -13,7 +14,8 @@ mod source;
 
 use std::collections::BTreeMap;
 
-pub use facts::{apply_builder, apply_domains, apply_image_facts, bare_label, full_domain};
+pub use domain::{bare_label, full_domain};
+pub use facts::{apply_builder, apply_domains, apply_image_facts};
 
 use super::error::{ParamsError, Problem};
 use super::ids::{EventIds, not_empty, not_zero};

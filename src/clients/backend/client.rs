@@ -164,7 +164,7 @@ impl Backend {
 
     /// Asks for the subdomain of a service. `None` after a failure, which is in the log.
     ///
-    /// The answer may be a bare label or a full name: see [`full_domain`](super::full_domain).
+    /// The answer may be a bare label or a full name: see [`full_domain`](crate::dispatch::convert::full_domain).
     pub async fn ask_domain(&self, service_id: &str) -> Option<String> {
         let call = Call {
             operation: "ask-domain",

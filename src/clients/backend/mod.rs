@@ -6,12 +6,10 @@
 
 mod breaker;
 mod client;
-mod domain;
 mod reporter;
 mod retry;
 mod wire;
 
 pub use client::{Backend, BackendConfigError, CallOutcome};
-pub use domain::{bare_label, full_domain};
 pub use reporter::BackendReporter;
 pub use wire::{DeploymentType, NetworkUpdate, ServiceUpdate, Step, StepStatus};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::domain::bare_label;
 use crate::spec::Workload;
 use crate::spec::workload::{Check, CheckType, Port, PortProtocol};
 
@@ -33,7 +34,7 @@ pub fn apply_image_facts(workload: &mut Workload, ports: &[u16]) {
 /// Puts allocated domains on public ports that have none of the user's.
 ///
 /// The job gets the bare label: its route tags append the cluster's domain, so a full name would carry it twice
-/// (contract 3.7). The full name for the backend is [`full_domain`].
+/// (contract 3.7). The full name for the backend is [`full_domain`](super::full_domain).
 pub fn apply_domains(workload: &mut Workload, domains: &BTreeMap<u16, String>) {
     let cluster_domain = workload.spec.service.cluster_domain.clone();
     let free = workload
@@ -44,27 +45,8 @@ pub fn apply_domains(workload: &mut Workload, domains: &BTreeMap<u16, String>) {
     for port in free {
         if let Some(allocated) = domains.get(&port.port) {
             let label = bare_label(allocated, cluster_domain.as_deref());
-            port.domain = (!label.is_empty()).then(|| label.to_owned());
+            port.domain = (!label.is_empty()).then_some(label);
         }
-    }
-}
-
-/// Returns an allocated domain as the job wants it: without the cluster's domain, which its route tags append.
-#[must_use]
-pub fn bare_label<'a>(domain: &'a str, cluster_domain: Option<&str>) -> &'a str {
-    cluster_domain
-        .and_then(|suffix| domain.strip_suffix(suffix)?.strip_suffix('.'))
-        .unwrap_or(domain)
-}
-
-/// Returns an allocated domain as the backend wants it: with the cluster's domain, once.
-#[must_use]
-pub fn full_domain(domain: &str, cluster_domain: Option<&str>) -> String {
-    match cluster_domain {
-        Some(suffix) if !suffix.is_empty() => {
-            format!("{}.{suffix}", bare_label(domain, Some(suffix)))
-        }
-        _ => domain.to_owned(),
     }
 }
 
@@ -84,25 +66,4 @@ pub fn apply_builder(workload: &mut Workload, winner: &str) {
         .start_command
         .clone()
         .filter(|_| !starts_by_itself(winner));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_domain_carries_the_clusters_domain_once() {
-        for (given, wanted) in [
-            ("shop", "shop.c.example"),
-            ("shop.c.example", "shop.c.example"),
-        ] {
-            assert_eq!(full_domain(given, Some("c.example")), wanted);
-        }
-        assert_eq!(full_domain("shop", None), "shop");
-        assert_eq!(bare_label("shop.c.example", Some("c.example")), "shop");
-        assert_eq!(
-            bare_label("shopc.example", Some("c.example")),
-            "shopc.example"
-        );
-    }
 }
