@@ -1,5 +1,6 @@
 //! A real `nats-server` with JetStream and an NKey user.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -59,18 +60,25 @@ impl NatsServer {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.down();
+            let log = self.home.path().join("server.log");
+            let log = File::create(log).expect("the log can be written");
             let child = Command::new("nats-server")
                 .arg("-c")
                 .arg(&config)
                 .stdout(Stdio::null())
-                .stderr(Stdio::null())
+                .stderr(log)
                 .spawn()
                 .expect("nats-server is on PATH");
             self.child = Some(child);
             if self.answers(deadline).await {
                 return;
             }
-            assert!(Instant::now() < deadline, "nats-server does not start");
+            assert!(
+                Instant::now() < deadline,
+                "nats-server does not start: {}",
+                std::fs::read_to_string(self.home.path().join("server.log")).unwrap_or_default()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
@@ -81,8 +89,10 @@ impl NatsServer {
             if child.try_wait().expect("a child of ours").is_some() {
                 return false;
             }
+            // A plain request, because servers of different age answer it with different fields.
             if let Ok(context) = self.try_connect().await
-                && context.query_account().await.is_ok()
+                && let client = context.client()
+                && client.request("$JS.API.INFO", "".into()).await.is_ok()
             {
                 return true;
             }
@@ -122,9 +132,11 @@ impl NatsServer {
 
     fn signal(&self, signal: &str) {
         let pid = self.child.as_ref().expect("the server runs").id();
-        let sent = Command::new("kill").arg(signal).arg(pid.to_string());
-        let mut sent = sent;
-        assert!(sent.status().expect("kill is on PATH").success());
+        let sent = Command::new("kill")
+            .arg(signal)
+            .arg(pid.to_string())
+            .status();
+        assert!(sent.expect("kill is on PATH").success());
     }
 
     /// The address without a scheme.
@@ -192,6 +204,8 @@ impl NatsServer {
             .messages;
         let config = pull::Config {
             ack_policy: AckPolicy::Explicit,
+            // Nothing is acknowledged, so all of it is pending at once.
+            max_ack_pending: 1_000_000,
             inactive_threshold: Duration::from_secs(30),
             ..pull::Config::default()
         };
