@@ -132,7 +132,11 @@ impl Event {
             Self::BuildLogEnd { deployment_id, .. } => token(deployment_id.as_str()),
             Self::JobDestroyed { service_id, .. } => format!("destroy-{}", token(service_id)),
         };
-        prefix.join(&lane)
+        // A prefix may hold characters that mean something in a path.
+        match prefix.as_str() {
+            "" => lane,
+            prefix => format!("{}.{lane}", token(prefix)),
+        }
     }
 
     /// Whether nothing of the same lane is expected to follow soon.
@@ -370,6 +374,25 @@ mod tests {
         };
         assert_eq!(destroyed("a job@10/delete"), destroyed("a job@10/delete"));
         assert_ne!(destroyed("a job@10/delete"), destroyed("a job@11/delete"));
+    }
+
+    #[test]
+    fn a_lane_is_a_file_name_whatever_prefix_and_ids_are() {
+        for prefix in ["", "cs", "cs.prod", "a/b", &"x".repeat(300)] {
+            for id in ["dep-1", "../..", "", &"y".repeat(300)] {
+                let event = Event::JobDestroyed {
+                    service_id: id.to_owned(),
+                    reason: String::new(),
+                    occasion: String::new(),
+                };
+                let lane = event.lane(&prefix.parse().unwrap());
+                assert!(lane.len() <= 255 && !lane.contains('/'), "{lane}");
+                assert!(
+                    lane.starts_with(|c: char| c.is_ascii_alphanumeric()),
+                    "{lane}"
+                );
+            }
+        }
     }
 
     #[test]

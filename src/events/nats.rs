@@ -245,15 +245,19 @@ fn parse_servers(list: &Secret) -> Result<Servers, NatsError> {
         } else {
             format!("nats://{entry}")
         };
-        let (Ok(url), Ok(address)) = (SafeUrl::parse(&absolute), absolute.parse::<ServerAddr>())
-        else {
+        let Ok(url) = SafeUrl::parse(&absolute) else {
             return Err(malformed);
         };
-        if !matches!(address.scheme(), "nats" | "tls") || address.host().is_empty() {
-            return Err(malformed);
-        }
-        addresses.push(address);
         shown.push(url.to_string());
+        let mut url = url.expose().clone();
+        // The key alone authenticates, and the client would log a password that stands in an address.
+        let stripped = url.set_username("").and_then(|()| url.set_password(None));
+        let address = stripped
+            .ok()
+            .and_then(|()| ServerAddr::from_url(url).ok())
+            .filter(|address| matches!(address.scheme(), "nats" | "tls"))
+            .filter(|address| !address.host().is_empty());
+        addresses.push(address.ok_or(malformed)?);
     }
     if addresses.is_empty() {
         return Err(NatsError::NoServers);
@@ -456,6 +460,7 @@ mod tests {
         ));
         let servers = parse_servers(&Secret::new("nats://me:canary@h:1")).unwrap();
         assert!(!servers.shown.contains("canary"), "{}", servers.shown);
+        assert!(!format!("{:?}", servers.addresses).contains("canary"));
     }
 
     #[test]

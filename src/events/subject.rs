@@ -20,6 +20,10 @@ pub struct InvalidPrefix;
 pub struct SubjectPrefix(String);
 
 impl SubjectPrefix {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Prepends the prefix and its dot to `rest`.
     pub(super) fn join(&self, rest: &str) -> String {
         if self.0.is_empty() {

@@ -16,6 +16,15 @@ fn contents(stored: &[crate::support::nats::Stored]) -> Vec<String> {
         .collect()
 }
 
+/// Checks that lines `line 0` up to `count` arrived, once each and in order.
+fn assert_lines(stored: &[crate::support::nats::Stored], count: usize) {
+    let contents = contents(stored);
+    for (number, line) in contents.iter().enumerate() {
+        assert_eq!(line, &format!("line {number}\n"));
+    }
+    assert_eq!(contents.len(), count);
+}
+
 #[tokio::test]
 async fn lines_have_the_bytes_of_the_contract_and_count_for_each_stream() {
     let server = NatsServer::start().await;
@@ -84,8 +93,7 @@ async fn many_lines_keep_their_order_through_a_restart_of_the_server() {
     let delivery = announcer.finish(LONG).await;
     assert_eq!((delivery.sent, delivery.dropped_log_lines), (1, 0));
     let stored = server.stored("cs").await;
-    let expected: Vec<String> = (0..1500).map(|number| format!("line {number}\n")).collect();
-    assert_eq!(contents(&stored), expected);
+    assert_lines(&stored, 1500);
     assert_eq!(stored.last().unwrap().subject, "cs.build.log.end.dep-1");
 }
 
@@ -131,8 +139,7 @@ async fn a_silent_server_slows_the_writer_and_memory_stays_bounded() {
     announcer.announce(log_end("dep-1")).await;
     let delivery = announcer.finish(LONG).await;
     assert_eq!((delivery.sent, delivery.dropped_log_lines), (2, 0));
-    let expected: Vec<String> = (0..500).map(|number| format!("line {number}\n")).collect();
-    assert_eq!(contents(&server.stored("cs").await), expected);
+    assert_lines(&server.stored("cs").await, 500);
 }
 
 #[tokio::test]

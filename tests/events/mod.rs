@@ -9,7 +9,7 @@ mod stdout;
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use cs::events::{
@@ -143,8 +143,20 @@ impl Write for Captured {
     }
 }
 
+/// Keeps a second subscriber alive. While there is only one, a callsite that another thread reaches first is switched
+/// off for good, and with it for the test that captures.
+static SECOND: LazyLock<tracing::Dispatch> = LazyLock::new(|| {
+    tracing::Dispatch::new(
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(std::io::sink)
+            .finish(),
+    )
+});
+
 /// Collects all log lines of this thread, of libraries too, while the guard lives.
 fn capture_logs() -> (Captured, tracing::subscriber::DefaultGuard) {
+    LazyLock::force(&SECOND);
     let captured = Captured::default();
     let writer = captured.clone();
     let subscriber = tracing_subscriber::fmt()

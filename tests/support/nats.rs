@@ -204,6 +204,8 @@ impl NatsServer {
             .messages;
         let config = pull::Config {
             ack_policy: AckPolicy::Explicit,
+            // Nothing is acknowledged, so all of it is pending at once.
+            max_ack_pending: 1_000_000,
             inactive_threshold: Duration::from_secs(30),
             ..pull::Config::default()
         };
