@@ -100,7 +100,7 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult
         .or_else(|| environment.get("NOMAD_META_TASK"));
     let params = match &arguments.params {
         Some(path) => Some(input::read(path)?),
-        None => environment.get("NOMAD_META_PARAMS").map(String::into_bytes),
+        None => environment.bytes("NOMAD_META_PARAMS"),
     };
     if arguments.output == Format::Text {
         banner(task.as_deref());
@@ -190,7 +190,7 @@ fn marker(note: &Note) {
     }
 }
 
-/// Resolves the token on SIGTERM or SIGINT. A second signal ends the process the hard way.
+/// Resolves the token on SIGTERM or SIGINT.
 async fn cancel_on_signal(cancel: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) = (
@@ -211,7 +211,7 @@ async fn cancel_on_signal(cancel: CancellationToken) {
 
 /// Prints the end of a run and returns its exit code.
 fn conclude(result: &RunResult, arguments: &Arguments) -> u8 {
-    let report = report::run_report(result).line();
+    let report = report::RunReport::new(result).line();
     match arguments.output {
         Format::Json | Format::Ndjson => output::line(&report),
         Format::Text => closing_lines(result),
