@@ -1,1 +1,0 @@
-//! Image facts from a registry.
