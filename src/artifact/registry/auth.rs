@@ -60,9 +60,7 @@ fn challenges(text: &str) -> Vec<(String, Vec<(String, String)>)> {
     let mut rest = text;
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
-        let end = rest
-            .find(|c: char| matches!(c, ' ' | '\t' | ',' | '='))
-            .unwrap_or(rest.len());
+        let end = rest.find([' ', '\t', ',', '=']).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         if word.is_empty() {
             return found;
