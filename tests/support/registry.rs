@@ -39,6 +39,7 @@ impl Drop for DockerRegistry {
 
 impl DockerRegistry {
     /// `None`, with a line that says so, where `docker-registry` is not installed.
+    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     pub(crate) async fn start() -> Option<Self> {
         for _ in 0..5 {
             let home = TempDir::new().expect("a temporary directory");

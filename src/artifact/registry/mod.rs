@@ -10,6 +10,7 @@ mod config_file;
 mod error;
 mod manifest;
 mod reference;
+mod session;
 
 pub use auth::Credentials;
 pub use client::Registry;

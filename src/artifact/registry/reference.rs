@@ -16,6 +16,7 @@ const DEFAULT_HOST: &str = "docker.io";
 pub struct ImageReference {
     host: String,
     repository: String,
+    /// `latest` if the name has neither tag nor digest.
     tag: Option<String>,
     digest: Option<String>,
 }
@@ -47,13 +48,13 @@ impl ImageReference {
         self.digest.as_deref()
     }
 
-    /// What identifies the manifest: the digest, else the tag, else `latest`.
+    /// What identifies the manifest: the digest, else the tag, which is `latest` if the name has none.
     #[must_use]
     pub fn selector(&self) -> &str {
         self.digest
             .as_deref()
             .or(self.tag.as_deref())
-            .unwrap_or("latest")
+            .expect("a name without a digest got a tag when it was read")
     }
 
     /// Scheme, host and port of the registry's API. Plain HTTP only on this machine.
@@ -74,11 +75,12 @@ impl ImageReference {
 impl fmt::Display for ImageReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.host, self.repository)?;
-        match (&self.tag, &self.digest) {
-            (None, None) => f.write_str(":latest"),
-            (Some(tag), None) => write!(f, ":{tag}"),
-            (None, Some(digest)) => write!(f, "@{digest}"),
-            (Some(tag), Some(digest)) => write!(f, ":{tag}@{digest}"),
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        match &self.digest {
+            Some(digest) => write!(f, "@{digest}"),
+            None => Ok(()),
         }
     }
 }
@@ -122,7 +124,9 @@ impl FromStr for ImageReference {
         Ok(Self {
             host,
             repository,
-            tag: tag.map(str::to_owned),
+            tag: tag
+                .or(digest.is_none().then_some("latest"))
+                .map(str::to_owned),
             digest: digest.map(str::to_owned),
         })
     }
