@@ -1,1 +1,3 @@
-//! simulator
+//! An embedded Nomad for people without a cluster (`cs dev`, `cs demo`) and for tests that need faults.
+
+pub mod world;
