@@ -1,3 +1,4 @@
 //! An embedded Nomad for people without a cluster (`cs dev`, `cs demo`) and for tests that need faults.
 
+pub mod routes;
 pub mod world;

@@ -66,4 +66,5 @@ pub use register::{Register, Written};
 pub use script::{Script, Scripts};
 pub use tables::{Table, Timing, World, WorldOptions};
 pub use validate::problems;
+pub(crate) use variables::items_of;
 pub use variables::{Lock, Variable, VariableKey, VariableWrite};
