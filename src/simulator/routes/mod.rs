@@ -20,6 +20,7 @@ mod variables;
 
 use super::world::{Refusal, World};
 
+pub(crate) use allocations::{frame, log_of};
 pub use reply::{Body, Reply};
 pub use request::{Query, Request};
 

@@ -327,3 +327,15 @@ impl World {
         Ok(index)
     }
 }
+
+impl World {
+    /// Somebody else changes a job: its priority moves by one, and with it its version and `JobModifyIndex`.
+    pub fn bump(&mut self, key: &JobKey) {
+        let Some(job) = self.job(key).cloned() else { return };
+        let mut spec = (*job.spec).clone();
+        let priority = super::json::int(&spec, "Priority");
+        spec["Priority"] = json!(if priority >= 100 { priority - 1 } else { priority + 1 });
+        let submission = self.submission(key, job.version);
+        self.write_version(key, Arc::new(spec), submission, "job-register");
+    }
+}
