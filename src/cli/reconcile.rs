@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, exit, input, output, progress, report};
+use super::{Context, exit, input, output, progress, report, signals};
 use crate::clients::chain;
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::{BadVariable, Environment};
@@ -192,19 +192,7 @@ fn marker(note: &Note) {
 
 /// Resolves the token on SIGTERM or SIGINT.
 async fn cancel_on_signal(cancel: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::warn!("signals cannot be caught; a stop will be abrupt");
-        return;
-    };
-    // Cancel-safe: receiving a signal loses nothing.
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    signals::first().await;
     tracing::warn!("told to stop: announcing and delivering what is left");
     cancel.cancel();
 }

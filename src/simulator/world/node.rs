@@ -15,6 +15,9 @@ pub struct Node {
     pub datacenter: String,
     /// Node pool.
     pub pool: String,
+    /// Pools whose jobs it takes besides its own. Nomad knows no such thing: a laptop with one node needs it to play jobs of
+    /// the platform's pools and of `default` alike.
+    pub serves: Vec<String>,
     /// Node class.
     pub class: String,
     /// `attr.*`, e.g. `kernel.name`.
@@ -55,7 +58,10 @@ impl Node {
             ("cpu.arch", "amd64"),
             ("os.name", "debian"),
             ("os.version", "12"),
-            ("os.signals", "SIGABRT,SIGHUP,SIGINT,SIGKILL,SIGQUIT,SIGTERM,SIGUSR1,SIGUSR2"),
+            (
+                "os.signals",
+                "SIGABRT,SIGHUP,SIGINT,SIGKILL,SIGQUIT,SIGTERM,SIGUSR1,SIGUSR2",
+            ),
             ("nomad.version", "2.0.6-dev"),
             ("nomad.service_discovery", "true"),
             ("consul.version", "1.20.0"),
@@ -78,6 +84,7 @@ impl Node {
             name,
             datacenter: "dc1".to_owned(),
             pool: "default".to_owned(),
+            serves: Vec::new(),
             class: String::new(),
             attributes,
             meta: BTreeMap::new(),
@@ -106,7 +113,10 @@ impl Node {
     /// What `${…}` stands for on this node; `None` when it has no such value.
     #[must_use]
     pub fn resolve(&self, target: &str) -> Option<String> {
-        let Some(name) = target.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
+        let Some(name) = target
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}'))
+        else {
             return Some(target.to_owned());
         };
         match name {

@@ -46,7 +46,10 @@ impl Metric {
 
     fn exhaust(&mut self, node: &Node, dimension: &str) {
         self.exhausted += 1;
-        *self.dimension_exhausted.entry(dimension.to_owned()).or_default() += 1;
+        *self
+            .dimension_exhausted
+            .entry(dimension.to_owned())
+            .or_default() += 1;
         if !node.class.is_empty() {
             *self.class_exhausted.entry(node.class.clone()).or_default() += 1;
         }
@@ -77,7 +80,11 @@ impl Metric {
 }
 
 fn map(of: &BTreeMap<String, u64>) -> Value {
-    if of.is_empty() { Value::Null } else { json!(of) }
+    if of.is_empty() {
+        Value::Null
+    } else {
+        json!(of)
+    }
 }
 
 /// What a group asks of a node.
@@ -106,11 +113,17 @@ impl Ask<'_> {
     /// Whether a node is in the pool and in one of the datacenters.
     #[must_use]
     pub fn in_reach(&self, node: &Node) -> bool {
-        self.in_pool(node) && self.datacenters.iter().any(|pattern| constraint::glob(pattern, &node.datacenter))
+        self.in_pool(node)
+            && self
+                .datacenters
+                .iter()
+                .any(|pattern| constraint::glob(pattern, &node.datacenter))
     }
 
     fn in_pool(&self, node: &Node) -> bool {
-        self.pool == "all" || self.pool == node.pool
+        self.pool == "all"
+            || self.pool == node.pool
+            || node.serves.iter().any(|pool| pool == self.pool)
     }
 
     /// The first reason for which a node cannot run the group, whatever room it has.
@@ -133,11 +146,22 @@ impl Ask<'_> {
         if self.group.tasks.iter().any(missing_driver) {
             return Some("missing drivers".to_owned());
         }
-        if self.group.host_volumes.iter().any(|volume| !node.host_volumes.contains(volume)) {
+        if self
+            .group
+            .host_volumes
+            .iter()
+            .any(|volume| !node.host_volumes.contains(volume))
+        {
             return Some("missing compatible host volumes".to_owned());
         }
         let missing_device = |(name, count): &(String, u64)| devices(node, name) < *count;
-        if self.group.tasks.iter().flat_map(|task| &task.devices).any(missing_device) {
+        if self
+            .group
+            .tasks
+            .iter()
+            .flat_map(|task| &task.devices)
+            .any(missing_device)
+        {
             return Some("missing devices".to_owned());
         }
         None
@@ -149,7 +173,9 @@ fn devices(node: &Node, name: &str) -> u64 {
     node.devices
         .iter()
         .filter(|(have, _)| {
-            have.as_str() == name || have.split('/').nth(1) == Some(name) || have.starts_with(&format!("{name}/"))
+            have.as_str() == name
+                || have.split('/').nth(1) == Some(name)
+                || have.starts_with(&format!("{name}/"))
         })
         .map(|(_, count)| count)
         .sum()
@@ -219,8 +245,15 @@ impl Room {
     ///
     /// # Errors
     /// The reasons, node by node.
-    pub fn choose(&self, nodes: &BTreeMap<String, Node>, ask: &Ask<'_>) -> Result<(String, Metric), Metric> {
-        let mut metric = Metric { pool: ask.pool.to_owned(), ..Metric::default() };
+    pub fn choose(
+        &self,
+        nodes: &BTreeMap<String, Node>,
+        ask: &Ask<'_>,
+    ) -> Result<(String, Metric), Metric> {
+        let mut metric = Metric {
+            pool: ask.pool.to_owned(),
+            ..Metric::default()
+        };
         let mut best: Option<(u64, i64, &Node)> = None;
         for node in nodes.values().filter(|node| node.ready()) {
             if ask.in_pool(node) {

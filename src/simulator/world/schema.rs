@@ -256,7 +256,11 @@ pub(super) const TASK: &[Field] = &[
     ("KillTimeout", Int),
     (
         "LogConfig",
-        Object(&[("MaxFiles", Int), ("MaxFileSizeMB", Int), ("Disabled", Flag)]),
+        Object(&[
+            ("MaxFiles", Int),
+            ("MaxFileSizeMB", Int),
+            ("Disabled", Flag),
+        ]),
     ),
     ("Artifacts", List(ARTIFACT)),
     ("Leader", Flag),
@@ -479,7 +483,10 @@ fn is_whole(value: &Value) -> bool {
 /// `1.0` and `1` are the same number to Nomad.
 fn whole(value: &Value) -> Value {
     match value.as_f64() {
-        #[expect(clippy::cast_possible_truncation, reason = "checked to have no fraction")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "checked to have no fraction"
+        )]
         Some(number) if value.is_f64() && number.fract() == 0.0 => Value::from(number as i64),
         _ => value.clone(),
     }

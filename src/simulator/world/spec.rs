@@ -113,7 +113,11 @@ impl Reschedule {
             }
             _ => self.delay,
         };
-        if self.max_delay > 0 { wait.min(self.max_delay) } else { wait }
+        if self.max_delay > 0 {
+            wait.min(self.max_delay)
+        } else {
+            wait
+        }
     }
 }
 
@@ -202,7 +206,9 @@ pub fn group_named(job: &Value, name: &str) -> Option<Group> {
 /// One group as JSON, by name.
 #[must_use]
 pub fn raw_group<'a>(job: &'a Value, name: &str) -> Option<&'a Value> {
-    list(job, "TaskGroups").iter().find(|group| text(group, "Name") == name)
+    list(job, "TaskGroups")
+        .iter()
+        .find(|group| text(group, "Name") == name)
 }
 
 fn group(value: &Value) -> Group {
@@ -271,7 +277,12 @@ fn task(value: &Value) -> Task {
         constraints: constraints(value),
         devices: list(&value["Resources"], "Devices")
             .iter()
-            .map(|device| (text(device, "Name").to_owned(), count(device, "Count").max(1)))
+            .map(|device| {
+                (
+                    text(device, "Name").to_owned(),
+                    count(device, "Count").max(1),
+                )
+            })
             .collect(),
         resources: value["Resources"].clone(),
     }
@@ -285,8 +296,8 @@ pub fn datacenters(job: &Value) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::time::SECOND;
+    use super::*;
 
     fn policy(function: &str) -> Reschedule {
         Reschedule {
@@ -301,7 +312,11 @@ mod tests {
 
     #[test]
     fn waits_grow_as_their_function_says_and_stop_at_the_maximum() {
-        let waits = |function| (0..5).map(|n| policy(function).wait(n) / SECOND).collect::<Vec<_>>();
+        let waits = |function| {
+            (0..5)
+                .map(|n| policy(function).wait(n) / SECOND)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(waits("constant"), [5, 5, 5, 5, 5]);
         assert_eq!(waits("exponential"), [5, 10, 20, 30, 30]);
         assert_eq!(waits("fibonacci"), [5, 5, 10, 15, 25]);

@@ -226,7 +226,10 @@ impl World {
     }
 
     /// A job's rollouts, oldest first.
-    pub fn deployments_of<'a>(&'a self, key: &JobKey) -> impl Iterator<Item = &'a Deployment> + use<'a> {
+    pub fn deployments_of<'a>(
+        &'a self,
+        key: &JobKey,
+    ) -> impl Iterator<Item = &'a Deployment> + use<'a> {
         self.related
             .get(key)
             .into_iter()
@@ -274,7 +277,11 @@ impl World {
 
     pub(super) fn begin(&mut self, kind: &'static str) -> Tx {
         self.index += 1;
-        Tx { index: self.index, kind, events: Vec::new() }
+        Tx {
+            index: self.index,
+            kind,
+            events: Vec::new(),
+        }
     }
 
     /// Ends a raft message. Jobs and evaluations of one registration come as two lines with the same index.
@@ -284,7 +291,10 @@ impl World {
             self.events.push(tx.index, tx.events);
             return;
         }
-        let (jobs, others): (Vec<_>, Vec<_>) = tx.events.into_iter().partition(|event| event.topic == "Job");
+        let (jobs, others): (Vec<_>, Vec<_>) = tx
+            .events
+            .into_iter()
+            .partition(|event| event.topic == "Job");
         self.events.push(tx.index, jobs);
         self.events.push(tx.index, others);
     }
