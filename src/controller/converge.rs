@@ -77,6 +77,7 @@ impl Converge<'_> {
         let mut turns = Turns {
             memory: Memory {
                 written: None,
+                accepted_at: None,
                 writes: 0,
                 blocked_for: None,
                 placement_grace: self.placement_grace,
@@ -228,6 +229,9 @@ impl Converge<'_> {
         {
             Ok(Done::Registered(index)) => {
                 turns.memory.written = Some(index);
+                if let Action::Register { expected, .. } = action {
+                    turns.memory.accepted_at = Some(*expected);
+                }
                 turns.backoff = BACKOFF.0;
                 None
             }
