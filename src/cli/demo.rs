@@ -115,7 +115,7 @@ impl Stage {
         self.title("2. It dispatches shop:1.1, which is repaired");
         self.act("deploy-image", &deployment("1.1", "demo-2"), "converged")
             .await?;
-        self.title("3. The same dispatch again: nothing to do, nothing announced anew");
+        self.title("3. The same dispatch again: nothing to write, the same message ids");
         self.act("deploy-image", &deployment("1.1", "demo-2"), "converged")
             .await?;
         self.title("4. It destroys the job");

@@ -97,12 +97,13 @@ pub fn run() -> ExitCode {
     let no_color = environment.get("NO_COLOR").is_some();
     let stderr = std::io::stderr();
     let color = cli.global.color.applies_to(&stderr, no_color);
-    telemetry::start(
-        cli.global.log_level,
-        cli.global.log_format,
-        color,
-        progress::LogWriter,
-    );
+    // The demo tells its own story.
+    let level = if matches!(cli.command, Command::Demo(_)) {
+        Level::Error
+    } else {
+        cli.global.log_level
+    };
+    telemetry::start(level, cli.global.log_format, color, progress::LogWriter);
     let dumb = environment.get("TERM").as_deref() == Some("dumb");
     let interactive = stderr.is_terminal() && !dumb && cli.global.log_format == LogFormat::Text;
     let context = Context {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use cs::simulator::{Options, Simulator};
 use tokio::sync::RwLock;
 
 use super::agent;
@@ -34,7 +35,8 @@ impl Target {
 
     /// The simulator inside this process. Every call returns the same one, so that its jobs and its exclusion are shared.
     pub(crate) fn simulator() -> Option<Self> {
-        None
+        static SIMULATOR: OnceLock<Target> = OnceLock::new();
+        Some(SIMULATOR.get_or_init(start_simulator).clone())
     }
 
     /// A real Nomad: the one at `CS_TEST_NOMAD_ADDR` (a disposable one, its garbage is collected), else a development agent
@@ -52,6 +54,32 @@ impl Target {
             Err(reason) => panic!("a real Nomad is there but cannot be used: {reason}"),
         }
     }
+}
+
+/// Starts the simulator on a runtime of its own: each test has another one, and takes it along when it ends.
+fn start_simulator() -> Target {
+    let (ready, started) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            // As many connections as the suite's modules open at once, all from one address.
+            let options = Options {
+                max_connections: 1000,
+                ..Options::default()
+            };
+            let simulator = Simulator::start(options)
+                .await
+                .expect("the loopback has free ports");
+            ready.send(simulator.url.clone()).expect("the test waits");
+            std::future::pending::<()>().await;
+        });
+    });
+    let url = started.recv().expect("the simulator starts");
+    Target::new("simulator", url, true)
 }
 
 fn find_real() -> Result<Option<Target>, String> {
