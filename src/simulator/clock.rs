@@ -20,11 +20,17 @@ struct Base {
 
 impl Clock {
     pub(super) fn new(start: Nanos, speed: f64) -> Self {
-        Self(Mutex::new(Base { real: Instant::now(), virtual_time: start, speed }))
+        Self(Mutex::new(Base {
+            real: Instant::now(),
+            virtual_time: start,
+            speed,
+        }))
     }
 
     fn base(&self) -> std::sync::MutexGuard<'_, Base> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(super) fn now(&self) -> Nanos {
@@ -35,7 +41,10 @@ impl Clock {
     pub(super) fn until(&self, at: Nanos) -> Duration {
         let base = self.base();
         let left = at.saturating_sub(base.now()).max(0);
-        #[expect(clippy::cast_precision_loss, reason = "a nanosecond more or less does not matter")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a nanosecond more or less does not matter"
+        )]
         let seconds = left as f64 / 1e9 / base.speed;
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
@@ -47,7 +56,11 @@ impl Clock {
     pub(super) fn set_speed(&self, speed: f64) {
         let mut base = self.base();
         let now = base.now();
-        *base = Base { real: Instant::now(), virtual_time: now, speed };
+        *base = Base {
+            real: Instant::now(),
+            virtual_time: now,
+            speed,
+        };
     }
 }
 

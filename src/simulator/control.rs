@@ -20,7 +20,10 @@ pub(super) fn answer(shared: &Shared, request: &Request, rest: &str) -> Response
                 shared.set_faults(faults);
                 empty()
             }
-            Err(error) => plain(StatusCode::BAD_REQUEST, &format!("these faults cannot be read: {error}")),
+            Err(error) => plain(
+                StatusCode::BAD_REQUEST,
+                &format!("these faults cannot be read: {error}"),
+            ),
         },
         ("PUT" | "POST", "skip") => match parse_go(request.query.get("by")) {
             Some(span) => {
@@ -29,17 +32,30 @@ pub(super) fn answer(shared: &Shared, request: &Request, rest: &str) -> Response
                 shared.changed.send_modify(|_| {});
                 empty()
             }
-            None => plain(StatusCode::BAD_REQUEST, "`by` must be a duration such as 10s"),
+            None => plain(
+                StatusCode::BAD_REQUEST,
+                "`by` must be a duration such as 10s",
+            ),
         },
         ("GET", "requests") => {
-            let log = shared.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let log = shared
+                .log
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             json(&*log)
         }
         ("DELETE", "requests") => {
-            shared.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+            shared
+                .log
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .clear();
             empty()
         }
-        _ => plain(StatusCode::NOT_FOUND, "there are /_cs/faults, /_cs/skip and /_cs/requests"),
+        _ => plain(
+            StatusCode::NOT_FOUND,
+            "there are /_cs/faults, /_cs/skip and /_cs/requests",
+        ),
     }
 }
 

@@ -71,19 +71,31 @@ impl Matcher {
     /// Requests by method and path.
     #[must_use]
     pub fn new(method: &str, path: &str) -> Self {
-        Self { method: method.to_owned(), path: path.to_owned(), ..Self::default() }
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            ..Self::default()
+        }
     }
 
     /// The first `count` of them.
     #[must_use]
     pub fn times(self, count: u64) -> Self {
-        Self { count: Some(count), ..self }
+        Self {
+            count: Some(count),
+            ..self
+        }
     }
 }
 
 /// What happens to a request.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum Effect {
     /// This answer, and nothing is done.
     Error {
@@ -150,7 +162,12 @@ pub struct Action {
 
 /// What happens by itself.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum Deed {
     /// `PUT /system/gc`.
     Gc,
@@ -216,7 +233,9 @@ pub(super) struct FaultState {
 
 impl FaultState {
     pub(super) fn new(mut faults: Faults, now: Nanos) -> Self {
-        faults.actions.sort_by_key(|action| parse_go(&action.at).unwrap_or(0));
+        faults
+            .actions
+            .sort_by_key(|action| parse_go(&action.at).unwrap_or(0));
         Self {
             seen: vec![0; faults.rules.len()],
             random: Random::new(faults.seed),
@@ -227,14 +246,24 @@ impl FaultState {
     }
 
     /// The effects on a request, in the order of the rules. Counts it.
-    pub(super) fn on_request(&mut self, method: &str, path: &str, namespace: &str, now: Nanos) -> Vec<Effect> {
+    pub(super) fn on_request(
+        &mut self,
+        method: &str,
+        path: &str,
+        namespace: &str,
+        now: Nanos,
+    ) -> Vec<Effect> {
         let fits = |on: &Matcher| on.means(method, path, namespace);
-        self.fire(now, |rule| rule.effect != Effect::TooManyConnections && fits(&rule.on))
+        self.fire(now, |rule| {
+            rule.effect != Effect::TooManyConnections && fits(&rule.on)
+        })
     }
 
     /// Whether a new connection is turned away.
     pub(super) fn on_accept(&mut self, now: Nanos) -> bool {
-        !self.fire(now, |rule| rule.effect == Effect::TooManyConnections).is_empty()
+        !self
+            .fire(now, |rule| rule.effect == Effect::TooManyConnections)
+            .is_empty()
     }
 
     fn fire(&mut self, now: Nanos, fits: impl Fn(&Rule) -> bool) -> Vec<Effect> {
@@ -248,7 +277,11 @@ impl FaultState {
             if !rule.on.counts(*seen) {
                 continue;
             }
-            if rule.on.chance.is_none_or(|chance| self.random.chance(chance)) {
+            if rule
+                .on
+                .chance
+                .is_none_or(|chance| self.random.chance(chance))
+            {
                 effects.push(rule.effect.clone());
             }
         }
@@ -287,7 +320,8 @@ impl Matcher {
 
     fn in_time(&self, elapsed: Nanos) -> bool {
         let bound = |text: &Option<String>| text.as_deref().and_then(parse_go);
-        bound(&self.from).is_none_or(|from| elapsed >= from) && bound(&self.until).is_none_or(|until| elapsed < until)
+        bound(&self.from).is_none_or(|from| elapsed >= from)
+            && bound(&self.until).is_none_or(|until| elapsed < until)
     }
 
     /// Whether the n-th match, counted from 1, has the effect.
@@ -310,13 +344,16 @@ mod tests {
     use crate::simulator::world::time::SECOND;
 
     fn state(rule: &str) -> FaultState {
-        let faults: Faults = serde_json::from_str(&format!(r#"{{"rules": [{rule}]}}"#)).expect("valid faults");
+        let faults: Faults =
+            serde_json::from_str(&format!(r#"{{"rules": [{rule}]}}"#)).expect("valid faults");
         FaultState::new(faults, 0)
     }
 
     #[test]
     fn a_rule_skips_repeats_and_ends_as_it_says() {
-        let mut state = state(r#"{"on": {"method": "GET", "skip": 1, "every": 2, "count": 2}, "effect": {"kind": "reset"}}"#);
+        let mut state = state(
+            r#"{"on": {"method": "GET", "skip": 1, "every": 2, "count": 2}, "effect": {"kind": "reset"}}"#,
+        );
         let hits: Vec<_> = (0..8)
             .map(|_| !state.on_request("GET", "/v1/jobs", "default", 0).is_empty())
             .collect();
@@ -326,9 +363,15 @@ mod tests {
 
     #[test]
     fn a_rule_holds_only_in_its_time() {
-        let mut state = state(r#"{"on": {"from": "2s", "until": "4s"}, "effect": {"kind": "notReady"}}"#);
-        let at = |state: &mut FaultState, second: i64| state.on_request("GET", "/", "", second * SECOND).len();
-        assert_eq!((0..5).map(|s| at(&mut state, s)).collect::<Vec<_>>(), [0, 0, 1, 1, 0]);
+        let mut state =
+            state(r#"{"on": {"from": "2s", "until": "4s"}, "effect": {"kind": "notReady"}}"#);
+        let at = |state: &mut FaultState, second: i64| {
+            state.on_request("GET", "/", "", second * SECOND).len()
+        };
+        assert_eq!(
+            (0..5).map(|s| at(&mut state, s)).collect::<Vec<_>>(),
+            [0, 0, 1, 1, 0]
+        );
     }
 
     #[test]
@@ -336,7 +379,9 @@ mod tests {
         let rule = r#"{"on": {"chance": 0.5}, "effect": {"kind": "hang"}}"#;
         let run = || {
             let mut state = state(rule);
-            (0..64).map(|_| state.on_request("GET", "/", "", 0).len()).collect::<Vec<_>>()
+            (0..64)
+                .map(|_| state.on_request("GET", "/", "", 0).len())
+                .collect::<Vec<_>>()
         };
         assert_eq!(run(), run());
         let hits: usize = run().iter().sum();

@@ -29,14 +29,20 @@ const LEADER_WAIT: Duration = Duration::from_secs(5);
 /// Longest and usual wait of a blocking query.
 const MAX_WAIT: Duration = Duration::from_secs(300);
 
-async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(cut): ConnectInfo<Cut>, request: axum::extract::Request) -> Response {
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    request: axum::extract::Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
         return plain(StatusCode::BAD_REQUEST, "unexpected EOF");
     };
     let request = Request {
         method: parts.method.as_str().to_owned(),
-        path: percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned(),
+        path: percent_encoding::percent_decode_str(parts.uri.path())
+            .decode_utf8_lossy()
+            .into_owned(),
         query: Query::parse(parts.uri.query().unwrap_or_default()),
         body: body.to_vec(),
     };
@@ -45,7 +51,10 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(cut): ConnectInfo
     }
     let entry = Entry::new(&shared, &request, parts.uri.query().unwrap_or_default());
     let now = shared.clock.now();
-    let effects = shared.faults().on_request(&request.method, &request.path, request.namespace(), now);
+    let effects =
+        shared
+            .faults()
+            .on_request(&request.method, &request.path, request.namespace(), now);
     if let Some(response) = before(&shared, &cut, &request, &effects).await {
         entry.done(&response);
         return response;
@@ -72,21 +81,33 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(cut): ConnectInfo
 }
 
 /// Effects that come before the request is looked at.
-async fn before(shared: &Shared, cut: &Cut, request: &Request, effects: &[Effect]) -> Option<Response> {
+async fn before(
+    shared: &Shared,
+    cut: &Cut,
+    request: &Request,
+    effects: &[Effect],
+) -> Option<Response> {
     for effect in effects {
         match effect {
             Effect::Error { status, body } => {
-                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let status =
+                    StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 return Some(plain(status, body));
             }
             Effect::Latency { wait } => tokio::time::sleep(span(Some(wait), Duration::ZERO)).await,
             Effect::Hang => shared.stop.cancelled().await,
             Effect::NoLeader { wait } if !request.query.flag("stale") => {
                 tokio::time::sleep(span(wait.as_ref(), LEADER_WAIT)).await;
-                return Some(plain(StatusCode::INTERNAL_SERVER_ERROR, "No cluster leader"));
+                return Some(plain(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "No cluster leader",
+                ));
             }
             Effect::NotReady => {
-                return Some(plain(StatusCode::INTERNAL_SERVER_ERROR, "Not ready to serve consistent reads"));
+                return Some(plain(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "Not ready to serve consistent reads",
+                ));
             }
             Effect::Forbidden if request.path == "/v1/event/stream" => return Some(empty()),
             Effect::Forbidden => return Some(plain(StatusCode::FORBIDDEN, "Permission denied")),
@@ -108,14 +129,22 @@ fn span(text: Option<&String>, default: Duration) -> Duration {
 
 /// Whether the request brings the token, when one is needed. Some endpoints are open to all.
 fn authorized(shared: &Shared, headers: &HeaderMap, request: &Request) -> bool {
-    let Some(token) = &shared.token else { return true };
-    if matches!(request.path.as_str(), "/v1/agent/health" | "/v1/status/leader" | "/v1/regions") {
+    let Some(token) = &shared.token else {
+        return true;
+    };
+    if matches!(
+        request.path.as_str(),
+        "/v1/agent/health" | "/v1/status/leader" | "/v1/regions"
+    ) {
         return true;
     }
-    let given = headers.get("x-nomad-token").and_then(|value| value.to_str().ok()).or_else(|| {
-        let bearer = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        bearer.strip_prefix("Bearer ")
-    });
+    let given = headers
+        .get("x-nomad-token")
+        .and_then(|value| value.to_str().ok())
+        .or_else(|| {
+            let bearer = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+            bearer.strip_prefix("Bearer ")
+        });
     given.is_some_and(|given| given == token.expose())
 }
 
@@ -141,7 +170,10 @@ async fn reply(shared: &Shared, request: &Request, effects: &[Effect]) -> Reply 
             }
             routes::handle(&mut world, request)
         };
-        let blocks = request.reads() && seen > 0 && reply.read && reply.index.is_some_and(|index| index <= seen);
+        let blocks = request.reads()
+            && seen > 0
+            && reply.read
+            && reply.index.is_some_and(|index| index <= seen);
         if !blocks {
             return reply;
         }
@@ -164,7 +196,11 @@ fn wait_of(request: &Request) -> Duration {
             .and_then(|nanos: Nanos| u64::try_from(nanos).ok())
             .map_or(MAX_WAIT, Duration::from_nanos),
     };
-    let wait = if wait.is_zero() { MAX_WAIT } else { wait.min(MAX_WAIT) };
+    let wait = if wait.is_zero() {
+        MAX_WAIT
+    } else {
+        wait.min(MAX_WAIT)
+    };
     // Nomad adds up to a sixteenth, so that not everybody comes back at once.
     wait + wait / 32
 }
@@ -173,11 +209,16 @@ fn wait_of(request: &Request) -> Duration {
 fn job_of(request: &Request) -> Option<JobKey> {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let job = json::any_case(&body, "Job").cloned().unwrap_or_default();
-    let id = json::any_case(&job, "ID").and_then(Value::as_str).unwrap_or_default();
+    let id = json::any_case(&job, "ID")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let named = request.path.strip_prefix("/v1/job/");
     let id = if id.is_empty() { named? } else { id };
     let namespace = match request.query.get("namespace") {
-        "" => json::any_case(&job, "Namespace").and_then(Value::as_str).filter(|name| !name.is_empty()).unwrap_or("default"),
+        "" => json::any_case(&job, "Namespace")
+            .and_then(Value::as_str)
+            .filter(|name| !name.is_empty())
+            .unwrap_or("default"),
         namespace => namespace,
     };
     Some(JobKey::new(namespace, id))
@@ -211,15 +252,24 @@ fn after(cut: &Cut, mut reply: Reply, effects: &[Effect]) -> Response {
 fn respond(cut: &Cut, reply: Reply, stale: bool, broken: bool) -> Response {
     let (kind, bytes) = match &reply.body {
         Body::Json(value) => {
-            let kind = if reply.plain { "text/plain; charset=utf-8" } else { "application/json" };
+            let kind = if reply.plain {
+                "text/plain; charset=utf-8"
+            } else {
+                "application/json"
+            };
             (Some(kind), value.to_string().into_bytes())
         }
         Body::Text(text) => (Some("text/plain; charset=utf-8"), text.clone().into_bytes()),
         Body::Raw(bytes) => (Some("text/plain; charset=utf-8"), bytes.clone()),
         Body::Empty => (None, Vec::new()),
     };
-    let mut response = Response::new(if broken { half(cut, bytes) } else { HttpBody::from(bytes) });
-    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(if broken {
+        half(cut, bytes)
+    } else {
+        HttpBody::from(bytes)
+    });
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     if let Some(kind) = kind {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -228,11 +278,19 @@ fn respond(cut: &Cut, reply: Reply, stale: bool, broken: bool) -> Response {
         headers.insert("x-nomad-index", HeaderValue::from(index));
     }
     if reply.read {
-        let (leader, contact) = if stale { ("false", "9223372036854") } else { ("true", "0") };
+        let (leader, contact) = if stale {
+            ("false", "9223372036854")
+        } else {
+            ("true", "0")
+        };
         headers.insert("x-nomad-knownleader", HeaderValue::from_static(leader));
         headers.insert("x-nomad-lastcontact", HeaderValue::from_static(contact));
     }
-    if let Some(token) = reply.next_token.as_deref().and_then(|token| HeaderValue::from_str(token).ok()) {
+    if let Some(token) = reply
+        .next_token
+        .as_deref()
+        .and_then(|token| HeaderValue::from_str(token).ok())
+    {
         headers.insert("x-nomad-nexttoken", token);
     }
     response
@@ -255,9 +313,10 @@ fn half(cut: &Cut, bytes: Vec<u8>) -> HttpBody {
 pub(super) fn plain(status: StatusCode, text: &str) -> Response {
     let mut response = Response::new(HttpBody::from(text.to_owned()));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }
 
@@ -278,8 +337,12 @@ impl<'a> Entry<'a> {
         } else {
             Value::Null
         };
-        let enforces = json::any_case(&body, "EnforceIndex").and_then(Value::as_bool).unwrap_or(false);
-        let index = json::any_case(&body, "JobModifyIndex").and_then(Value::as_u64).unwrap_or(0);
+        let enforces = json::any_case(&body, "EnforceIndex")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
+        let index = json::any_case(&body, "JobModifyIndex")
+            .and_then(Value::as_u64)
+            .unwrap_or(0);
         let logged = Logged {
             method: request.method.clone(),
             path: request.path.clone(),
@@ -289,13 +352,23 @@ impl<'a> Entry<'a> {
             enforce_index: enforces.then_some(index),
             cas: request.query.number("cas"),
         };
-        let mut log = shared.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut log = shared
+            .log
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         log.push(logged);
-        Self { shared, position: log.len() - 1 }
+        Self {
+            shared,
+            position: log.len() - 1,
+        }
     }
 
     fn done(&self, response: &Response) {
-        let mut log = self.shared.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut log = self
+            .shared
+            .log
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         // The log may have been cleared meanwhile.
         if let Some(entry) = log.get_mut(self.position) {
             entry.status = response.status().as_u16();

@@ -17,7 +17,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::server::Shared;
 
 /// What Nomad writes before it closes a connection beyond the limit.
-const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
 Your IP is issuing too many concurrent connections, please rate limit your calls\n";
 
 /// Accepts connections.
@@ -29,7 +30,11 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(listener: TcpListener, shared: Arc<Shared>) -> Self {
-        Self { listener, shared, open: Arc::default() }
+        Self {
+            listener,
+            shared,
+            open: Arc::default(),
+        }
     }
 
     fn admit(&self, ip: IpAddr) -> Option<Place> {
@@ -42,7 +47,10 @@ impl Gate {
             return None;
         }
         *count += 1;
-        Some(Place { ip, open: self.open.clone() })
+        Some(Place {
+            ip,
+            open: self.open.clone(),
+        })
     }
 }
 
@@ -105,7 +113,12 @@ impl Connection {
     fn new(stream: TcpStream, place: Place, stop: &CancellationToken) -> Self {
         let cut = stop.child_token();
         let cancelled = Box::pin(cut.clone().cancelled_owned());
-        Self { stream, cut, cancelled, _place: place }
+        Self {
+            stream,
+            cut,
+            cancelled,
+            _place: place,
+        }
     }
 
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
@@ -121,14 +134,22 @@ impl Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.check(context)?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.check(context)?;
         if let Some(rest) = bytes.strip_prefix(b"HTTP/1.0 ") {
             // An unframed body is only to be had from hyper under HTTP/1.0; Nomad sends it under 1.1.

@@ -101,7 +101,10 @@ impl Logged {
     pub fn is_write(&self) -> bool {
         let harmless = self.path.ends_with("/plan")
             || self.path.starts_with("/v1/search")
-            || matches!(self.path.as_str(), "/v1/jobs/parse" | "/v1/jobs/statuses" | "/v1/validate/job");
+            || matches!(
+                self.path.as_str(),
+                "/v1/jobs/parse" | "/v1/jobs/statuses" | "/v1/validate/job"
+            );
         self.method != "GET" && !harmless && self.path.starts_with("/v1/")
     }
 }
@@ -131,7 +134,11 @@ impl Shared {
         }
         drop(faults);
         world.advance(now);
-        WorldGuard { world, before, changed: &self.changed }
+        WorldGuard {
+            world,
+            before,
+            changed: &self.changed,
+        }
     }
 
     pub(super) fn faults(&self) -> MutexGuard<'_, FaultState> {
@@ -144,7 +151,8 @@ impl Shared {
     }
 
     pub(super) fn set_faults(&self, faults: Faults) {
-        self.clock.set_speed(faults.speed.unwrap_or(self.base_speed).max(1e-6));
+        self.clock
+            .set_speed(faults.speed.unwrap_or(self.base_speed).max(1e-6));
         let now = self.clock.now();
         {
             let mut world = self.world();
@@ -231,7 +239,11 @@ impl Simulator {
         });
         tokio::spawn(drive(shared.clone()));
         tokio::spawn(serve(listener, shared.clone()));
-        Ok(Self { addr, url: format!("http://{addr}"), shared })
+        Ok(Self {
+            addr,
+            url: format!("http://{addr}"),
+            shared,
+        })
     }
 
     /// The world at present, for assertions and for changes from outside.
@@ -247,7 +259,9 @@ impl Simulator {
 
     /// Moves virtual time ahead.
     pub fn skip(&self, span: Duration) {
-        self.shared.clock.skip(Nanos::try_from(span.as_nanos()).unwrap_or(Nanos::MAX));
+        self.shared
+            .clock
+            .skip(Nanos::try_from(span.as_nanos()).unwrap_or(Nanos::MAX));
         drop(self.shared.world());
         self.shared.changed.send_modify(|_| {});
     }
@@ -261,7 +275,10 @@ impl Simulator {
     /// What it was asked to change so far.
     #[must_use]
     pub fn writes(&self) -> Vec<Logged> {
-        self.requests().into_iter().filter(Logged::is_write).collect()
+        self.requests()
+            .into_iter()
+            .filter(Logged::is_write)
+            .collect()
     }
 
     /// Forgets what it was asked.
@@ -277,7 +294,9 @@ impl Drop for Simulator {
 }
 
 fn real_now() -> Nanos {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX)
 }
 
@@ -303,7 +322,9 @@ async fn drive(shared: Arc<Shared>) {
             let action = shared.faults().next_due();
             [world.next_due(), action].into_iter().flatten().min()
         };
-        let sleep = next.map_or(LONGEST_SLEEP, |at| shared.clock.until(at)).min(LONGEST_SLEEP);
+        let sleep = next
+            .map_or(LONGEST_SLEEP, |at| shared.clock.until(at))
+            .min(LONGEST_SLEEP);
         // Each arm only wakes the loop, so dropping the others loses nothing.
         tokio::select! {
             () = tokio::time::sleep(sleep.max(Duration::from_micros(200))) => {}

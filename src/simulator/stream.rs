@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::{Body as HttpBody, Bytes};
 use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 
 use super::faults::Effect;
@@ -35,18 +35,25 @@ impl Wanted {
         for topic in request.query.all("topic") {
             let (topic, key) = topic.split_once(':').unwrap_or((topic, "*"));
             if topic.is_empty() || key.is_empty() || key.contains(':') && topic == "*" {
-                return Err(format!("Invalid topic query: Invalid key value pair for topic: {topic}"));
+                return Err(format!(
+                    "Invalid topic query: Invalid key value pair for topic: {topic}"
+                ));
             }
             topics.push((topic.to_owned(), key.to_owned()));
         }
         if topics.is_empty() {
             topics.push(("*".to_owned(), "*".to_owned()));
         }
-        Ok(Self { topics, namespace: request.namespace().to_owned() })
+        Ok(Self {
+            topics,
+            namespace: request.namespace().to_owned(),
+        })
     }
 
     fn wants(&self, event: &Event) -> bool {
-        let namespace = self.namespace == "*" || event.namespace.is_empty() || event.namespace == self.namespace;
+        let namespace = self.namespace == "*"
+            || event.namespace.is_empty()
+            || event.namespace == self.namespace;
         namespace
             && self.topics.iter().any(|(topic, key)| {
                 (topic == "*" || topic == event.topic)
@@ -64,7 +71,10 @@ impl Wanted {
         if events.is_empty() {
             return None;
         }
-        Some(Bytes::from(format!("{}\n", json!({"Events": events, "Index": line.index}))))
+        Some(Bytes::from(format!(
+            "{}\n",
+            json!({"Events": events, "Index": line.index})
+        )))
     }
 }
 
@@ -86,7 +96,9 @@ pub(super) fn events(shared: &Arc<Shared>, request: &Request, effects: &[Effect]
         text => match text.parse() {
             Ok(index) => index,
             Err(_) => {
-                let text = format!("Unable to parse index: strconv.Atoi: parsing {text:?}: invalid syntax");
+                let text = format!(
+                    "Unable to parse index: strconv.Atoi: parsing {text:?}: invalid syntax"
+                );
                 return plain(StatusCode::BAD_REQUEST, &text);
             }
         },
@@ -108,10 +120,13 @@ pub(super) fn events(shared: &Arc<Shared>, request: &Request, effects: &[Effect]
         left,
         silent: effects.contains(&Effect::SilentStream),
     };
-    unframed(HttpBody::from_stream(futures::stream::unfold(reader, |mut reader| async move {
-        let line = reader.next().await?;
-        Some((Ok::<_, Infallible>(line), reader))
-    })))
+    unframed(HttpBody::from_stream(futures::stream::unfold(
+        reader,
+        |mut reader| async move {
+            let line = reader.next().await?;
+            Some((Ok::<_, Infallible>(line), reader))
+        },
+    )))
 }
 
 /// A body without length or chunks, ended by the end of the connection.
@@ -120,7 +135,10 @@ fn unframed(body: HttpBody) -> Response {
     // Under HTTP/1.1 hyper would chunk it; the listener restores the version.
     *response.version_mut() = Version::HTTP_10;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
@@ -146,7 +164,8 @@ impl Reader {
             if let Some(last) = lines.last() {
                 self.position = last.position + 1;
             }
-            self.ready.extend(lines.iter().filter_map(|line| self.wanted.line(line)));
+            self.ready
+                .extend(lines.iter().filter_map(|line| self.wanted.line(line)));
             if !self.ready.is_empty() {
                 continue;
             }
@@ -169,11 +188,15 @@ struct Follower {
 }
 
 pub(super) fn logs(shared: &Arc<Shared>, request: &Request) -> Response {
-    let alloc = request.path.trim_start_matches("/v1/client/fs/logs/").to_owned();
+    let alloc = request
+        .path
+        .trim_start_matches("/v1/client/fs/logs/")
+        .to_owned();
     let length = match log_of(&shared.world(), request, &alloc) {
         Ok(log) => log.len(),
         Err(refusal) => {
-            let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let status =
+                StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             return plain(status, &refusal.text);
         }
     };
@@ -193,9 +216,10 @@ pub(super) fn logs(shared: &Arc<Shared>, request: &Request) -> Response {
         Some((Ok::<_, Infallible>(part), follower))
     });
     let mut response = Response::new(HttpBody::from_stream(body));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }
 
@@ -227,10 +251,17 @@ impl Follower {
     fn look(&mut self) -> Option<(Vec<u8>, bool)> {
         let world = self.shared.world();
         let log = log_of(&world, &self.request, &self.alloc).ok()?;
-        let over = world.allocs.get(&self.alloc).is_none_or(|alloc| alloc.client_terminal());
+        let over = world
+            .allocs
+            .get(&self.alloc)
+            .is_none_or(|alloc| alloc.client_terminal());
         let part = &log.as_bytes()[self.offset.min(log.len())..];
         let from = self.offset;
-        let sent = if self.request.query.flag("plain") { part.to_vec() } else { frame(&self.request, part, from) };
+        let sent = if self.request.query.flag("plain") {
+            part.to_vec()
+        } else {
+            frame(&self.request, part, from)
+        };
         self.offset = log.len();
         Some((sent, over))
     }
@@ -247,7 +278,7 @@ mod tests {
             key: key.into(),
             namespace: "default".into(),
             filter_keys: filter.iter().map(|key| (*key).to_owned()).collect(),
-            payload: Value::Null,
+            payload: serde_json::Value::Null,
         }
     }
 

@@ -32,11 +32,19 @@ fn listing(world: &World, request: &Request) -> Answer {
         .filter(|alloc| alloc.id.starts_with(request.query.get("prefix")))
         .map(|alloc| {
             let mut shown = alloc.stub();
-            let whole = if filtered { filterable(alloc) } else { Value::Null };
+            let whole = if filtered {
+                filterable(alloc)
+            } else {
+                Value::Null
+            };
             if without_states {
                 shown["TaskStates"] = Value::Null;
             }
-            Item { token: format!("{}.{}", alloc.create_index, alloc.id), whole, shown }
+            Item {
+                token: format!("{}.{}", alloc.create_index, alloc.id),
+                whole,
+                shown,
+            }
         })
         .collect();
     let (body, token) = page(request, items)?;
@@ -59,7 +67,10 @@ fn one(world: &mut World, request: &Request, rest: &str) -> Answer {
     }
     request.only(&["GET"])?;
     check_uuid(id, "alloc lookup failed")?;
-    let alloc = world.allocs.get(id).ok_or_else(|| Refusal::not_found("alloc not found"))?;
+    let alloc = world
+        .allocs
+        .get(id)
+        .ok_or_else(|| Refusal::not_found("alloc not found"))?;
     match verb {
         "" => Ok(Reply::read(alloc.modify_index, alloc.json())),
         "services" => {
@@ -82,11 +93,18 @@ fn client(world: &mut World, request: &Request, rest: &str) -> Answer {
         return match verb {
             "logs" => logs(world, request, id),
             "ls" => Ok(Reply::json(json!([]))),
-            "cat" | "readat" => Ok(raw(format!("open {}: no such file or directory", request.query.get("path")).into_bytes())),
+            "cat" | "readat" => Ok(raw(format!(
+                "open {}: no such file or directory",
+                request.query.get("path")
+            )
+            .into_bytes())),
             _ => Err(Refusal::not_found("")),
         };
     }
-    let Some((id, verb)) = rest.strip_prefix("allocation/").and_then(|rest| rest.split_once('/')) else {
+    let Some((id, verb)) = rest
+        .strip_prefix("allocation/")
+        .and_then(|rest| rest.split_once('/'))
+    else {
         return Err(Refusal::not_found(""));
     };
     if !world.allocs.contains_key(id) {
@@ -96,50 +114,81 @@ fn client(world: &mut World, request: &Request, rest: &str) -> Answer {
     let task = [member(&body, "TaskName"), member(&body, "Task")].join("");
     match verb {
         "restart" | "signal" => {
-            let known = world.allocs.get(id).is_some_and(|alloc| task.is_empty() || alloc.tasks.contains_key(&task));
+            let known = world
+                .allocs
+                .get(id)
+                .is_some_and(|alloc| task.is_empty() || alloc.tasks.contains_key(&task));
             if !known {
-                return Err(Refusal::server(format!("Could not find task runner for task: {task}")));
+                return Err(Refusal::server(format!(
+                    "Could not find task runner for task: {task}"
+                )));
             }
             let running = match verb {
                 "restart" => world.restart_tasks(id, &task),
-                _ => world.allocs.get(id).is_some_and(|alloc| alloc.client_status == "running"),
+                _ => world
+                    .allocs
+                    .get(id)
+                    .is_some_and(|alloc| alloc.client_status == "running"),
             };
-            if running { Ok(Reply::json(json!({"Index": 0}))) } else { Err(Refusal::server("Task not running")) }
+            if running {
+                Ok(Reply::json(json!({"Index": 0})))
+            } else {
+                Err(Refusal::server("Task not running"))
+            }
         }
-        "stats" => Ok(Reply::json(json!({"ResourceUsage": null, "Tasks": {}, "Timestamp": world.now}))),
+        "stats" => Ok(Reply::json(
+            json!({"ResourceUsage": null, "Tasks": {}, "Timestamp": world.now}),
+        )),
         _ => Err(Refusal::not_found("")),
     }
 }
 
 fn raw(bytes: Vec<u8>) -> Reply {
-    Reply { body: Body::Raw(bytes), ..Reply::json(Value::Null) }
+    Reply {
+        body: Body::Raw(bytes),
+        ..Reply::json(Value::Null)
+    }
 }
 
 /// What a task has written, or why there is nothing.
 ///
 /// # Errors
 /// As `/client/fs/logs` refuses.
-pub(crate) fn log_of<'a>(world: &'a World, request: &Request, id: &str) -> Result<&'a str, Refusal> {
+pub(crate) fn log_of<'a>(
+    world: &'a World,
+    request: &Request,
+    id: &str,
+) -> Result<&'a str, Refusal> {
     let (task, kind) = (request.query.get("task"), request.query.get("type"));
     if task.is_empty() {
         return Err(Refusal::bad_request("must provide task name"));
     }
     if !matches!(kind, "stdout" | "stderr") {
-        return Err(Refusal::bad_request("must provide log type (stdout/stderr)"));
+        return Err(Refusal::bad_request(
+            "must provide log type (stdout/stderr)",
+        ));
     }
     let alloc = world
         .allocs
         .get(id)
         .ok_or_else(|| Refusal::not_found(format!("Unknown allocation {id:?}")))?;
-    let known = alloc.spec().is_some_and(|group| group.tasks.iter().any(|found| found.name == task));
+    let known = alloc
+        .spec()
+        .is_some_and(|group| group.tasks.iter().any(|found| found.name == task));
     if !known {
         return Err(Refusal::bad_request(format!("unknown task name {task:?}")));
     }
     let state = alloc.tasks.get(task).filter(|state| state.started_at > 0);
     let Some(state) = state else {
-        return Err(Refusal::not_found(format!("task {task:?} not started yet. No logs available")));
+        return Err(Refusal::not_found(format!(
+            "task {task:?} not started yet. No logs available"
+        )));
     };
-    Ok(if kind == "stdout" { &state.stdout } else { &state.stderr })
+    Ok(if kind == "stdout" {
+        &state.stdout
+    } else {
+        &state.stderr
+    })
 }
 
 fn logs(world: &World, request: &Request, id: &str) -> Answer {
@@ -162,7 +211,11 @@ pub(crate) fn frame(request: &Request, part: &[u8], offset: usize) -> Vec<u8> {
     if part.is_empty() {
         return Vec::new();
     }
-    let file = format!("{}.{}.0", request.query.get("task"), request.query.get("type"));
+    let file = format!(
+        "{}.{}.0",
+        request.query.get("task"),
+        request.query.get("type")
+    );
     let frame = json!({
         "File": file, "Offset": offset + part.len(),
         "Data": base64::engine::general_purpose::STANDARD.encode(part),

@@ -49,8 +49,13 @@ fn act(world: &mut World, request: &Request, verb: &str, id: &str) -> Answer {
             .collect();
         return Ok(Reply::read(world.table(Table::Allocs), json!(allocs)));
     }
-    if !matches!(verb, "fail" | "pause" | "promote" | "allocation-health" | "unblock") {
-        return Err(Refusal::server("deployment lookup failed: index error: UUID must be 36 characters"));
+    if !matches!(
+        verb,
+        "fail" | "pause" | "promote" | "allocation-health" | "unblock"
+    ) {
+        return Err(Refusal::server(
+            "deployment lookup failed: index error: UUID must be 36 characters",
+        ));
     }
     request.only(&["PUT", "POST"])?;
     if verb == "fail" {
@@ -63,7 +68,11 @@ fn act(world: &mut World, request: &Request, verb: &str, id: &str) -> Answer {
         other if other != id => return Err(Refusal::bad_request("Deployment ID does not match")),
         _ => {}
     }
-    let flag = |name: &str| any_case(&body, name).and_then(Value::as_bool).unwrap_or(false);
+    let flag = |name: &str| {
+        any_case(&body, name)
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
+    };
     let (eval, index) = match verb {
         "pause" => world.pause(id, flag("Pause"))?,
         "promote" => {

@@ -12,7 +12,10 @@ pub(super) fn route(world: &World, request: &Request, head: &str, rest: &str) ->
         ("evaluations", "") => listing(world, request),
         ("evaluations", "count") => {
             let count = selected(world, request)?.len();
-            Ok(Reply::read(world.table(Table::Evals), json!({"Count": count})))
+            Ok(Reply::read(
+                world.table(Table::Evals),
+                json!({"Count": count}),
+            ))
         }
         ("evaluation", rest) => match rest.strip_suffix("/allocations") {
             Some(id) => allocations(world, id),
@@ -25,7 +28,9 @@ pub(super) fn route(world: &World, request: &Request, head: &str, rest: &str) ->
 fn selected(world: &World, request: &Request) -> Result<Vec<Item>, Refusal> {
     let (job, status) = (request.query.get("job"), request.query.get("status"));
     if request.query.has("filter") && !(job.is_empty() && status.is_empty()) {
-        return Err(Refusal::bad_request("Filter expression cannot be used with other filter parameters"));
+        return Err(Refusal::bad_request(
+            "Filter expression cannot be used with other filter parameters",
+        ));
     }
     let namespace = request.namespace();
     let mut evals: Vec<_> = world
@@ -50,7 +55,10 @@ fn listing(world: &World, request: &Request) -> Answer {
 
 fn one(world: &World, request: &Request, id: &str) -> Answer {
     check_uuid(id, "failed to lookup eval: eval lookup failed")?;
-    let eval = world.evals.get(id).ok_or_else(|| Refusal::not_found("eval not found"))?;
+    let eval = world
+        .evals
+        .get(id)
+        .ok_or_else(|| Refusal::not_found("eval not found"))?;
     let mut body = eval.json();
     if request.query.flag("related") {
         let related: Vec<_> = world
@@ -78,6 +86,8 @@ pub(super) fn check_uuid(id: &str, prefix: &str) -> Result<(), Refusal> {
     if id.len() == 36 {
         Ok(())
     } else {
-        Err(Refusal::server(format!("{prefix}: index error: UUID must be 36 characters")))
+        Err(Refusal::server(format!(
+            "{prefix}: index error: UUID must be 36 characters"
+        )))
     }
 }

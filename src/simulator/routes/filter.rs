@@ -11,7 +11,11 @@ pub(super) enum Filter {
     And(Box<Filter>, Box<Filter>),
     Or(Box<Filter>, Box<Filter>),
     Not(Box<Filter>),
-    Test { path: Vec<String>, operator: Operator, value: String },
+    Test {
+        path: Vec<String>,
+        operator: Operator,
+        value: String,
+    },
 }
 
 /// What is tested.
@@ -34,7 +38,10 @@ impl Filter {
     /// Reads an expression.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let tokens = tokens(text)?;
-        let mut parser = Parser { tokens: &tokens, at: 0 };
+        let mut parser = Parser {
+            tokens: &tokens,
+            at: 0,
+        };
         let filter = parser.or()?;
         if parser.at < tokens.len() {
             return Err(no_match(parser.at));
@@ -48,13 +55,23 @@ impl Filter {
             Self::And(one, other) => one.matches(datum)? && other.matches(datum)?,
             Self::Or(one, other) => one.matches(datum)? || other.matches(datum)?,
             Self::Not(inner) => !inner.matches(datum)?,
-            Self::Test { path, operator, value } => test(find(datum, path)?, operator, value),
+            Self::Test {
+                path,
+                operator,
+                value,
+            } => test(find(datum, path)?, operator, value),
         })
     }
 }
 
 fn find<'a>(datum: &'a Value, path: &[String]) -> Result<Option<&'a Value>, String> {
-    let unknown = || format!("/{} at part 0: couldn't find key: struct field with name {:?}", path.join("/"), path[0]);
+    let unknown = || {
+        format!(
+            "/{} at part 0: couldn't find key: struct field with name {:?}",
+            path.join("/"),
+            path[0]
+        )
+    };
     let first = path.first().ok_or_else(|| no_match(0))?;
     let mut found = datum.get(first).ok_or_else(unknown)?;
     for part in &path[1..] {
@@ -81,7 +98,9 @@ fn test(found: Option<&Value>, operator: &Operator, value: &str) -> bool {
         (_, None) => false,
         (Operator::Equal, Some(found)) => text(found) == value,
         (Operator::Matches(pattern), Some(found)) => pattern.is_match(&text(found)),
-        (Operator::Contains, Some(Value::Array(items))) => items.iter().any(|item| text(item) == value),
+        (Operator::Contains, Some(Value::Array(items))) => {
+            items.iter().any(|item| text(item) == value)
+        }
         (Operator::Contains, Some(Value::Object(members))) => members.contains_key(value),
         (Operator::Contains, Some(found)) => text(found).contains(value),
         (Operator::Empty, Some(found)) => match found {
@@ -95,7 +114,10 @@ fn test(found: Option<&Value>, operator: &Operator, value: &str) -> bool {
 }
 
 fn no_match(at: usize) -> String {
-    format!("1:{} ({at}): no match found, expected: \"(\", \"not\", selector or value", at + 1)
+    format!(
+        "1:{} ({at}): no match found, expected: \"(\", \"not\", selector or value",
+        at + 1
+    )
 }
 
 struct Parser<'a> {
@@ -138,7 +160,11 @@ impl Parser<'_> {
         }
         if self.sign("(") {
             let inner = self.or()?;
-            return if self.sign(")") { Ok(inner) } else { Err(no_match(self.at)) };
+            return if self.sign(")") {
+                Ok(inner)
+            } else {
+                Err(no_match(self.at))
+            };
         }
         self.comparison()
     }
@@ -156,7 +182,14 @@ impl Parser<'_> {
                 return Err(no_match(self.at));
             }
             let path = path(left)?;
-            return Ok(negate(negated, Filter::Test { path, operator: Operator::Empty, value: String::new() }));
+            return Ok(negate(
+                negated,
+                Filter::Test {
+                    path,
+                    operator: Operator::Empty,
+                    value: String::new(),
+                },
+            ));
         }
         let negated = self.word("not");
         if self.word("in") {
@@ -171,7 +204,14 @@ impl Parser<'_> {
             let right = literal(self.operand()?);
             let pattern = regex::Regex::new(&right).map_err(|error| error.to_string())?;
             let path = path(left)?;
-            return Ok(negate(negated, Filter::Test { path, operator: Operator::Matches(pattern), value: String::new() }));
+            return Ok(negate(
+                negated,
+                Filter::Test {
+                    path,
+                    operator: Operator::Matches(pattern),
+                    value: String::new(),
+                },
+            ));
         }
         Err(no_match(self.at))
     }
@@ -188,15 +228,27 @@ impl Parser<'_> {
 }
 
 fn negate(negated: bool, filter: Filter) -> Filter {
-    if negated { Filter::Not(Box::new(filter)) } else { filter }
+    if negated {
+        Filter::Not(Box::new(filter))
+    } else {
+        filter
+    }
 }
 
 fn equal(left: Token, right: Token) -> Result<Filter, String> {
-    Ok(Filter::Test { path: path(left)?, operator: Operator::Equal, value: literal(right) })
+    Ok(Filter::Test {
+        path: path(left)?,
+        operator: Operator::Equal,
+        value: literal(right),
+    })
 }
 
 fn contains(selector: Token, value: String) -> Result<Filter, String> {
-    Ok(Filter::Test { path: path(selector)?, operator: Operator::Contains, value })
+    Ok(Filter::Test {
+        path: path(selector)?,
+        operator: Operator::Contains,
+        value,
+    })
 }
 
 fn literal(token: Token) -> String {
@@ -239,7 +291,8 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             '=' if rest.starts_with("==") => sign(&mut tokens, "=="),
             '!' if rest.starts_with("!=") => sign(&mut tokens, "!="),
             '"' | '`' => {
-                let (value, taken) = quoted(rest, first).ok_or_else(|| no_match(text.len() - rest.len()))?;
+                let (value, taken) =
+                    quoted(rest, first).ok_or_else(|| no_match(text.len() - rest.len()))?;
                 tokens.push(Token::Quoted(value));
                 taken
             }
@@ -280,7 +333,7 @@ fn word(text: &str) -> usize {
     let mut end = 0;
     while end < text.len() {
         let rest = &text[end..];
-        if rest.starts_with("[\"") {
+        if end > 0 && rest.starts_with("[\"") {
             match rest.find("\"]") {
                 Some(close) => end += close + 2,
                 None => return 0,
@@ -303,7 +356,10 @@ mod tests {
 
     fn holds(filter: &str) -> bool {
         let datum = json!({"Name": "alpha", "Meta": {"o": "x"}, "Stop": false, "Datacenters": ["dc1"], "ParentID": "", "Priority": 50, "Periodic": null});
-        Filter::parse(filter).expect("parses").matches(&datum).expect("evaluates")
+        Filter::parse(filter)
+            .expect("parses")
+            .matches(&datum)
+            .expect("evaluates")
     }
 
     #[test]
@@ -322,14 +378,24 @@ mod tests {
         ] {
             assert!(holds(filter), "{filter}");
         }
-        for filter in [r#"Meta["absent"] == "x""#, r#"Name == "beta""#, r#"ParentID is not empty"#] {
+        for filter in [
+            r#"Meta["absent"] == "x""#,
+            r#"Name == "beta""#,
+            r#"ParentID is not empty"#,
+        ] {
             assert!(!holds(filter), "{filter}");
         }
     }
 
     #[test]
     fn what_is_no_expression_is_refused() {
-        for filter in ["zzz", "Priority < 5", "Name ==", "(Name == a", r#"Name in ["a"]"#] {
+        for filter in [
+            "zzz",
+            "Priority < 5",
+            "Name ==",
+            "(Name == a",
+            r#"Name in ["a"]"#,
+        ] {
             assert!(Filter::parse(filter).is_err(), "{filter}");
         }
         let unknown = Filter::parse("Zzz == a").expect("parses");

@@ -60,7 +60,10 @@ pub(super) fn route(world: &mut World, request: &Request, rest: &str) -> Answer 
             }
             Ok(reply)
         }
-        _ => Err(Refusal { status: 405, text: "Invalid method".to_owned() }),
+        _ => Err(Refusal {
+            status: 405,
+            text: "Invalid method".to_owned(),
+        }),
     }
 }
 
@@ -71,25 +74,36 @@ fn tag_path(rest: &str) -> Option<(&str, &str)> {
 }
 
 fn found<'a>(world: &'a World, key: &JobKey) -> Result<&'a Job, Refusal> {
-    world.job(key).map(|job| &**job).ok_or_else(|| Refusal::not_found("job not found"))
+    world
+        .job(key)
+        .map(|job| &**job)
+        .ok_or_else(|| Refusal::not_found("job not found"))
 }
 
 fn evaluate(world: &mut World, request: &Request, key: &JobKey) -> Answer {
     let body = request.optional_json()?;
     let options = any_case(&body, "EvalOptions").cloned().unwrap_or_default();
-    let force = any_case(&options, "ForceReschedule").and_then(Value::as_bool).unwrap_or(false);
+    let force = any_case(&options, "ForceReschedule")
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
     Ok(wrote(&world.evaluate(key, force)?))
 }
 
 fn allocations(world: &mut World, request: &Request, key: &JobKey) -> Answer {
-    let mut items: Vec<_> = world.allocs_of(key).map(|alloc| Item::new(&alloc.id, alloc.stub())).collect();
+    let mut items: Vec<_> = world
+        .allocs_of(key)
+        .map(|alloc| Item::new(&alloc.id, alloc.stub()))
+        .collect();
     items.sort_by(|one, other| one.token.cmp(&other.token));
     let (body, token) = page(request, items)?;
     Ok(Reply::read(world.table(Table::Allocs), body).page(token))
 }
 
 fn evaluations(world: &mut World, request: &Request, key: &JobKey) -> Answer {
-    let mut items: Vec<_> = world.evals_of(key).map(|eval| Item::new(&eval.id, eval.json())).collect();
+    let mut items: Vec<_> = world
+        .evals_of(key)
+        .map(|eval| Item::new(&eval.id, eval.json()))
+        .collect();
     items.sort_by(|one, other| one.token.cmp(&other.token));
     let (body, token) = page(request, items)?;
     Ok(Reply::read(world.table(Table::Evals), body).page(token))
@@ -117,12 +131,19 @@ fn deployment(world: &mut World, _: &Request, key: &JobKey) -> Answer {
 
 fn force(world: &mut World, _: &Request, key: &JobKey) -> Answer {
     let (eval, index) = world.force_periodic(key)?;
-    Ok(Reply::wrote(index, json!({"EvalID": eval, "EvalCreateIndex": index, "Index": index})))
+    Ok(Reply::wrote(
+        index,
+        json!({"EvalID": eval, "EvalCreateIndex": index, "Index": index}),
+    ))
 }
 
 fn plan(world: &mut World, request: &Request, key: &JobKey) -> Answer {
     let (register, body) = register_request(request, Some(&key.id), "Job ID does not match")?;
-    let planned = world.plan(&register.job, register.namespace.as_deref(), wants_diff(&body))?;
+    let planned = world.plan(
+        &register.job,
+        register.namespace.as_deref(),
+        wants_diff(&body),
+    )?;
     Ok(Reply::wrote(planned.index, planned.body))
 }
 
@@ -165,7 +186,10 @@ fn dispatch(world: &mut World, request: &Request, key: &JobKey) -> Answer {
 }
 
 fn versions(world: &mut World, _: &Request, key: &JobKey) -> Answer {
-    let entry = world.jobs.get(key).ok_or_else(|| Refusal::not_found("job versions not found"))?;
+    let entry = world
+        .jobs
+        .get(key)
+        .ok_or_else(|| Refusal::not_found("job versions not found"))?;
     let index = entry.job.modify_index;
     let versions: Vec<_> = entry.versions.iter().map(|job| job.json()).collect();
     Ok(Reply::read(
@@ -200,7 +224,9 @@ fn check_body_id(body: &Value, key: &JobKey) -> Result<(), Refusal> {
 fn stable(world: &mut World, request: &Request, key: &JobKey) -> Answer {
     let body = request.json()?;
     check_body_id(&body, key)?;
-    let stable = any_case(&body, "Stable").and_then(Value::as_bool).unwrap_or(false);
+    let stable = any_case(&body, "Stable")
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
     let index = world.set_stable(key, number(&body, "JobVersion").unwrap_or(0), stable)?;
     Ok(Reply::wrote(index, json!({"Index": index})))
 }
@@ -214,7 +240,9 @@ fn scale(world: &mut World, request: &Request, key: &JobKey) -> Answer {
         group: target(&body, "Group"),
         count: any_case(&body, "Count").and_then(Value::as_i64),
         message: member(&body, "Message").to_owned(),
-        error: any_case(&body, "Error").and_then(Value::as_bool).unwrap_or(false),
+        error: any_case(&body, "Error")
+            .and_then(Value::as_bool)
+            .unwrap_or(false),
         meta: any_case(&body, "Meta").cloned().unwrap_or(Value::Null),
         enforce_index: number(&body, "JobModifyIndex").filter(|index| *index > 0),
     };
@@ -238,7 +266,9 @@ fn scale_status(world: &World, key: &JobKey) -> Answer {
                 .allocs_of(key)
                 .filter(|alloc| alloc.group == name && !alloc.terminal())
                 .collect();
-            let count = |test: &dyn Fn(&&&crate::simulator::world::Alloc) -> bool| mine.iter().filter(test).count();
+            let count = |test: &dyn Fn(&&&crate::simulator::world::Alloc) -> bool| {
+                mine.iter().filter(test).count()
+            };
             let status = json!({
                 "Desired": group["Count"], "Placed": mine.len(),
                 "Running": count(&|alloc| alloc.client_status == "running"),
@@ -262,14 +292,18 @@ fn services(world: &mut World, _: &Request, key: &JobKey) -> Answer {
     found(world, key)?;
     let mine = world.services().into_iter();
     let mine: Vec<_> = mine
-        .filter(|service| text(service, "JobID") == key.id && text(service, "Namespace") == key.namespace)
+        .filter(|service| {
+            text(service, "JobID") == key.id && text(service, "Namespace") == key.namespace
+        })
         .collect();
     Ok(Reply::read(world.table(Table::Allocs), json!(mine)))
 }
 
 fn submission(world: &mut World, request: &Request, key: &JobKey) -> Answer {
     let Some(version) = request.query.number("version") else {
-        return Err(Refusal::bad_request("Unable to parse job submission version parameter"));
+        return Err(Refusal::bad_request(
+            "Unable to parse job submission version parameter",
+        ));
     };
     let found = world.submission(key, version);
     let mut body = found.ok_or_else(|| Refusal::not_found("job source not found"))?;

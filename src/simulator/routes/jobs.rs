@@ -5,14 +5,19 @@ use serde_json::{Value, json};
 use super::page::{Item, page};
 use super::{Answer, Reply, Request, jobspec};
 use crate::simulator::world::json::{any_case, flag, int, list, present, text};
-use crate::simulator::world::{Alloc, Job, JobKey, Refusal, Register, Table, World, Written, problems};
+use crate::simulator::world::{
+    Alloc, Job, JobKey, Refusal, Register, Table, World, Written, problems,
+};
 
 pub(super) fn route(world: &mut World, request: &Request, rest: &str) -> Answer {
     match rest {
         "" => match request.method.as_str() {
             "GET" => listing(world, request),
             "PUT" | "POST" => register(world, request, None),
-            _ => Err(Refusal { status: 405, text: "Invalid method".to_owned() }),
+            _ => Err(Refusal {
+                status: 405,
+                text: "Invalid method".to_owned(),
+            }),
         },
         "statuses" => {
             request.only(&["GET", "POST"])?;
@@ -33,7 +38,9 @@ pub(super) fn visible<'a>(world: &'a World, request: &Request) -> Vec<&'a Job> {
     world
         .jobs
         .iter()
-        .filter(|(key, _)| (namespace == "*" || key.namespace == namespace) && key.id.starts_with(&prefix))
+        .filter(|(key, _)| {
+            (namespace == "*" || key.namespace == namespace) && key.id.starts_with(&prefix)
+        })
         .map(|(_, entry)| &*entry.job)
         .collect()
 }
@@ -77,7 +84,11 @@ fn statuses(world: &World, request: &Request) -> Answer {
         Some(wanted) if !wanted.is_empty() => wanted
             .iter()
             .filter_map(|item| {
-                let member = |name: &str| any_case(item, name).and_then(Value::as_str).unwrap_or_default();
+                let member = |name: &str| {
+                    any_case(item, name)
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                };
                 let namespace = match member("Namespace") {
                     "" => "default",
                     namespace => namespace,
@@ -111,7 +122,10 @@ fn status(world: &World, job: &Job) -> Value {
     let key = job.key();
     let allocs: Vec<_> = world.allocs_of(&key).map(status_alloc).collect();
     let children: Vec<_> = world.children_of(&key).map(|child| child.status).collect();
-    let count: i64 = list(&job.spec, "TaskGroups").iter().map(|group| int(group, "Count")).sum();
+    let count: i64 = list(&job.spec, "TaskGroups")
+        .iter()
+        .map(|group| int(group, "Count"))
+        .sum();
     json!({
         "ID": job.id(), "Namespace": job.namespace(), "Name": job.spec["Name"], "Type": job.kind(),
         "NodePool": job.spec["NodePool"], "Datacenters": job.spec["Datacenters"], "Priority": job.spec["Priority"],
@@ -144,20 +158,30 @@ fn latest(world: &World, key: &JobKey) -> Value {
 }
 
 /// Reads a request to register; `id` is the one in the path.
-pub(super) fn register_request(request: &Request, id: Option<&str>, mismatch: &str) -> Result<(Register, Value), Refusal> {
+pub(super) fn register_request(
+    request: &Request,
+    id: Option<&str>,
+    mismatch: &str,
+) -> Result<(Register, Value), Refusal> {
     let body = request.json()?;
     let job = any_case(&body, "Job").filter(|job| !job.is_null()).cloned();
     let Some(job) = job else {
         return Err(Refusal::bad_request("Job must be specified"));
     };
-    let job_id = any_case(&job, "ID").and_then(Value::as_str).unwrap_or_default();
+    let job_id = any_case(&job, "ID")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if job_id.is_empty() {
         return Err(Refusal::bad_request("Job ID hasn't been provided"));
     }
     if id.is_some_and(|id| id != job_id) {
         return Err(Refusal::bad_request(mismatch));
     }
-    let flag = |name: &str| any_case(&body, name).and_then(Value::as_bool).unwrap_or(false);
+    let flag = |name: &str| {
+        any_case(&body, name)
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
+    };
     let number = |name: &str| any_case(&body, name).and_then(Value::as_u64).unwrap_or(0);
     let namespace = request.query.get("namespace");
     let register = Register {
@@ -166,7 +190,9 @@ pub(super) fn register_request(request: &Request, id: Option<&str>, mismatch: &s
         enforce_index: flag("EnforceIndex").then(|| number("JobModifyIndex")),
         preserve_counts: flag("PreserveCounts"),
         preserve_resources: flag("PreserveResources"),
-        submission: any_case(&body, "Submission").filter(|found| !found.is_null()).cloned(),
+        submission: any_case(&body, "Submission")
+            .filter(|found| !found.is_null())
+            .cloned(),
         token: String::new(),
     };
     Ok((register, body))
@@ -193,7 +219,11 @@ pub(super) fn validate(world: &World, request: &Request) -> Answer {
     let (register, _) = register_request(request, None, "")?;
     let job = world.prepare_job(&register.job, register.namespace.as_deref())?;
     let found = problems(&job);
-    let error = if found.is_empty() { String::new() } else { Refusal::many(&found).text };
+    let error = if found.is_empty() {
+        String::new()
+    } else {
+        Refusal::many(&found).text
+    };
     Ok(Reply::json(json!({
         "DriverConfigValidated": true,
         "ValidationErrors": if found.is_empty() { Value::Null } else { json!(found) },
@@ -202,12 +232,17 @@ pub(super) fn validate(world: &World, request: &Request) -> Answer {
 }
 
 pub(super) fn wants_diff(body: &Value) -> bool {
-    any_case(body, "Diff").and_then(Value::as_bool).unwrap_or(false) || flag(body, "Diff")
+    any_case(body, "Diff")
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
+        || flag(body, "Diff")
 }
 
 /// A member of a body as text, whatever its case.
 pub(super) fn member<'a>(body: &'a Value, name: &str) -> &'a str {
-    any_case(body, name).and_then(Value::as_str).unwrap_or_default()
+    any_case(body, name)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// A name inside an object member.

@@ -23,13 +23,20 @@ pub(super) fn parse(world: &World, request: &Request) -> Answer {
         .blocks()
         .find(|block| block.identifier() == "job")
         .ok_or_else(|| failed("input.hcl: 'job' block not found".to_owned()))?;
-    let id = block.labels().first().map_or("", hcl::BlockLabel::as_str).to_owned();
+    let id = block
+        .labels()
+        .first()
+        .map_or("", hcl::BlockLabel::as_str)
+        .to_owned();
     let mut job = object(block.body(), "job").map_err(failed)?;
     for name in ["ID", "Name"] {
         job.entry(name).or_insert_with(|| json!(id));
     }
     let mut job = Value::Object(job);
-    if any_case(&body, "Canonicalize").and_then(Value::as_bool).unwrap_or(false) {
+    if any_case(&body, "Canonicalize")
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
+    {
         canonicalize(&mut job, &world.region);
     }
     Ok(Reply::json(job))
@@ -96,7 +103,9 @@ fn name_of(name: &str, block: &str) -> String {
     name.split('_')
         .map(|word| {
             let mut letters = word.chars();
-            letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+            letters.next().map_or(String::new(), |first| {
+                first.to_uppercase().chain(letters).collect()
+            })
         })
         .collect()
 }
@@ -105,7 +114,10 @@ fn object(body: &hcl::Body, block: &str) -> Result<Map<String, Value>, String> {
     let mut members = Map::new();
     for attribute in body.attributes() {
         let value = value(attribute.expr())?;
-        members.insert(name_of(attribute.key(), block), duration(attribute.key(), value));
+        members.insert(
+            name_of(attribute.key(), block),
+            duration(attribute.key(), value),
+        );
     }
     for inner in body.blocks() {
         add_block(&mut members, inner, block)?;
@@ -113,11 +125,22 @@ fn object(body: &hcl::Body, block: &str) -> Result<Map<String, Value>, String> {
     Ok(members)
 }
 
-fn add_block(members: &mut Map<String, Value>, inner: &hcl::Block, outer: &str) -> Result<(), String> {
+fn add_block(
+    members: &mut Map<String, Value>,
+    inner: &hcl::Block,
+    outer: &str,
+) -> Result<(), String> {
     let kind = inner.identifier();
-    let label = inner.labels().first().map(|label| label.as_str().to_owned());
+    let label = inner
+        .labels()
+        .first()
+        .map(|label| label.as_str().to_owned());
     if matches!(kind, "config" | "meta" | "env") {
-        let name = if kind == "config" { "Config" } else { &name_of(kind, "") };
+        let name = if kind == "config" {
+            "Config"
+        } else {
+            &name_of(kind, "")
+        };
         members.insert(name.to_owned(), free(inner.body())?);
         return Ok(());
     }
@@ -143,10 +166,18 @@ fn add_block(members: &mut Map<String, Value>, inner: &hcl::Block, outer: &str) 
     Ok(())
 }
 
-fn add_port(members: &mut Map<String, Value>, block: &hcl::Block, label: String) -> Result<(), String> {
+fn add_port(
+    members: &mut Map<String, Value>,
+    block: &hcl::Block,
+    label: String,
+) -> Result<(), String> {
     let body = object(block.body(), "port")?;
     let number = |name: &str| body.get(name).and_then(Value::as_i64).unwrap_or(0);
-    let list = if body.contains_key("Static") { "ReservedPorts" } else { "DynamicPorts" };
+    let list = if body.contains_key("Static") {
+        "ReservedPorts"
+    } else {
+        "DynamicPorts"
+    };
     let port = json!({"Label": label, "Value": number("Static"), "To": number("To"),
         "HostNetwork": body.get("HostNetwork").cloned().unwrap_or_else(|| json!("default"))});
     let list = members.entry(list).or_insert_with(|| json!([]));
@@ -163,7 +194,9 @@ fn free(body: &hcl::Body) -> Result<Value, String> {
         members.insert(attribute.key().to_owned(), value(attribute.expr())?);
     }
     for inner in body.blocks() {
-        let list = members.entry(inner.identifier().to_owned()).or_insert_with(|| json!([]));
+        let list = members
+            .entry(inner.identifier().to_owned())
+            .or_insert_with(|| json!([]));
         let inner = free(inner.body())?;
         if let Some(list) = list.as_array_mut() {
             list.push(inner);
@@ -181,8 +214,12 @@ fn value(expression: &hcl::Expression) -> Result<Value, String> {
             None => json!(number.as_f64()),
         },
         hcl::Expression::String(text) => json!(text),
-        hcl::Expression::TemplateExpr(template) => json!(template.to_string().trim_end_matches('\n')),
-        hcl::Expression::Array(items) => Value::Array(items.iter().map(value).collect::<Result<_, _>>()?),
+        hcl::Expression::TemplateExpr(template) => {
+            json!(template.to_string().trim_end_matches('\n'))
+        }
+        hcl::Expression::Array(items) => {
+            Value::Array(items.iter().map(value).collect::<Result<_, _>>()?)
+        }
         hcl::Expression::Object(members) => {
             let mut map = Map::new();
             for (key, inner) in members {
@@ -197,10 +234,26 @@ fn value(expression: &hcl::Expression) -> Result<Value, String> {
 /// Durations are nanoseconds in the JSON form.
 fn duration(name: &str, value: Value) -> Value {
     const DURATIONS: &[&str] = &[
-        "interval", "delay", "max_delay", "min_healthy_time", "healthy_deadline", "progress_deadline", "stagger",
-        "kill_timeout", "timeout", "shutdown_delay", "splay", "ttl", "lost_after", "max_run_duration",
+        "interval",
+        "delay",
+        "max_delay",
+        "min_healthy_time",
+        "healthy_deadline",
+        "progress_deadline",
+        "stagger",
+        "kill_timeout",
+        "timeout",
+        "shutdown_delay",
+        "splay",
+        "ttl",
+        "lost_after",
+        "max_run_duration",
     ];
-    match value.as_str().filter(|_| DURATIONS.contains(&name)).and_then(parse_go) {
+    match value
+        .as_str()
+        .filter(|_| DURATIONS.contains(&name))
+        .and_then(parse_go)
+    {
         Some(span) => json!(span),
         None => value,
     }

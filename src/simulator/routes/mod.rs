@@ -57,7 +57,9 @@ fn route(world: &mut World, request: &Request) -> Answer {
         ("validate", "job") => jobs::validate(world, request),
         ("evaluations" | "evaluation", _) => evaluations::route(world, request, head, rest),
         ("deployments" | "deployment", _) => deployments::route(world, request, head, rest),
-        ("allocations" | "allocation" | "client", _) => allocations::route(world, request, head, rest),
+        ("allocations" | "allocation" | "client", _) => {
+            allocations::route(world, request, head, rest)
+        }
         ("nodes", _) => nodes::route(world, request, head, rest),
         ("node", "pools") => namespaces::pools(world, request),
         ("node", rest) if rest.starts_with("pool") => namespaces::pool(world, request, rest),

@@ -12,7 +12,9 @@ pub(super) fn route(world: &mut World, request: &Request, head: &str, rest: &str
     if head == "namespaces" {
         request.only(&["GET"])?;
         let items = world.namespaces.iter();
-        let items = items.map(|(name, found)| Item::new(name, found.json())).collect();
+        let items = items
+            .map(|(name, found)| Item::new(name, found.json()))
+            .collect();
         let (body, token) = page(request, items)?;
         return Ok(Reply::read(world.table(Table::Namespaces), body).page(token));
     }
@@ -23,19 +25,30 @@ pub(super) fn route(world: &mut World, request: &Request, head: &str, rest: &str
         },
         "PUT" | "POST" => {
             let body = request.json()?;
-            let name = if rest.is_empty() { member(&body, "Name") } else { rest };
+            let name = if rest.is_empty() {
+                member(&body, "Name")
+            } else {
+                rest
+            };
             check_name(name)?;
             let meta = any_case(&body, "Meta").cloned().unwrap_or(Value::Null);
             let index = world.put_namespace(name, member(&body, "Description"), meta);
             Ok(Reply::empty(Some(index)))
         }
-        "DELETE" => world.delete_namespace(rest).map(|index| Reply::empty(Some(index))),
-        _ => Err(Refusal { status: 405, text: "Invalid method".to_owned() }),
+        "DELETE" => world
+            .delete_namespace(rest)
+            .map(|index| Reply::empty(Some(index))),
+        _ => Err(Refusal {
+            status: 405,
+            text: "Invalid method".to_owned(),
+        }),
     }
 }
 
 fn check_name(name: &str) -> Result<(), Refusal> {
-    let fits = !name.is_empty() && name.len() <= 128 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let fits = !name.is_empty()
+        && name.len() <= 128
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     if fits {
         Ok(())
     } else {
@@ -50,7 +63,11 @@ pub(super) fn pools(world: &mut World, request: &Request) -> Answer {
         return write_pool(world, request, "");
     }
     request.only(&["GET"])?;
-    let items = world.pools.iter().map(|(name, found)| Item::new(name, found.json())).collect();
+    let items = world
+        .pools
+        .iter()
+        .map(|(name, found)| Item::new(name, found.json()))
+        .collect();
     let (body, token) = page(request, items)?;
     Ok(Reply::read(world.table(Table::Pools), body).page(token))
 }
@@ -82,14 +99,23 @@ pub(super) fn pool(world: &mut World, request: &Request, rest: &str) -> Answer {
             Ok(Reply::read(world.table(Table::Jobs), json!(jobs)))
         }
         ("PUT" | "POST", "") => write_pool(world, request, name),
-        ("DELETE", "") => world.delete_pool(name).map(|index| Reply::empty(Some(index))),
-        _ => Err(Refusal { status: 405, text: "Invalid method".to_owned() }),
+        ("DELETE", "") => world
+            .delete_pool(name)
+            .map(|index| Reply::empty(Some(index))),
+        _ => Err(Refusal {
+            status: 405,
+            text: "Invalid method".to_owned(),
+        }),
     }
 }
 
 fn write_pool(world: &mut World, request: &Request, name: &str) -> Answer {
     let body = request.json()?;
-    let name = if name.is_empty() { member(&body, "Name") } else { name };
+    let name = if name.is_empty() {
+        member(&body, "Name")
+    } else {
+        name
+    };
     let meta = any_case(&body, "Meta").cloned().unwrap_or(Value::Null);
     let index = world.put_pool(name, member(&body, "Description"), &meta)?;
     Ok(Reply::empty(Some(index)))

@@ -61,7 +61,11 @@ fn listing(world: &World, request: &Request) -> Answer {
         .nodes
         .values()
         .filter(|node| node.id.starts_with(request.query.get("prefix")))
-        .map(|node| Item { token: node.id.clone(), whole: node.json(), shown: node.stub(resources) })
+        .map(|node| Item {
+            token: node.id.clone(),
+            whole: node.json(),
+            shown: node.stub(resources),
+        })
         .collect();
     let (body, token) = page(request, items)?;
     Ok(Reply::read(world.table(Table::Nodes), body).page(token))

@@ -17,12 +17,19 @@ pub(super) struct Item {
 impl Item {
     /// An item that is filtered by what is shown.
     pub(super) fn new(token: impl Into<String>, shown: Value) -> Self {
-        Self { token: token.into(), whole: Value::Null, shown }
+        Self {
+            token: token.into(),
+            whole: Value::Null,
+            shown,
+        }
     }
 }
 
 /// Applies `filter`, `reverse`, `per_page` and `next_token`; returns the page and the token of the next.
-pub(super) fn page(request: &Request, mut items: Vec<Item>) -> Result<(Value, Option<String>), Refusal> {
+pub(super) fn page(
+    request: &Request,
+    mut items: Vec<Item>,
+) -> Result<(Value, Option<String>), Refusal> {
     let expression = request.query.get("filter");
     if !expression.is_empty() {
         items = filtered(items, expression)?;
@@ -56,9 +63,15 @@ fn filtered(items: Vec<Item>, expression: &str) -> Result<Vec<Item>, Refusal> {
     })?;
     let mut kept = Vec::new();
     for item in items {
-        let datum = if item.whole.is_null() { &item.shown } else { &item.whole };
+        let datum = if item.whole.is_null() {
+            &item.shown
+        } else {
+            &item.whole
+        };
         let holds = filter.matches(datum).map_err(|error| {
-            Refusal::bad_request(format!("failed to read result page: error finding value in datum: {error}"))
+            Refusal::bad_request(format!(
+                "failed to read result page: error finding value in datum: {error}"
+            ))
         })?;
         if holds {
             kept.push(item);

@@ -50,17 +50,28 @@ impl Reply {
 
     /// A write's reply.
     pub(super) fn wrote(index: u64, body: Value) -> Self {
-        Self { read: false, ..Self::read(index, body) }
+        Self {
+            read: false,
+            ..Self::read(index, body)
+        }
     }
 
     /// JSON without an index.
     pub(super) fn json(body: Value) -> Self {
-        Self { index: None, read: false, ..Self::read(0, body) }
+        Self {
+            index: None,
+            read: false,
+            ..Self::read(0, body)
+        }
     }
 
     /// 200 without a body.
     pub(super) fn empty(index: Option<u64>) -> Self {
-        Self { body: Body::Empty, index, ..Self::json(Value::Null) }
+        Self {
+            body: Body::Empty,
+            index,
+            ..Self::json(Value::Null)
+        }
     }
 
     /// A refusal. That of a read carries the index too, so that a blocking query can wait for what is missing.
@@ -68,7 +79,11 @@ impl Reply {
         let read = request.reads() && refusal.status == 404 && !refusal.text.is_empty();
         Self {
             status: refusal.status,
-            body: if refusal.text.is_empty() { Body::Empty } else { Body::Text(refusal.text.clone()) },
+            body: if refusal.text.is_empty() {
+                Body::Empty
+            } else {
+                Body::Text(refusal.text.clone())
+            },
             index: read.then(|| world.table(Table::Jobs)),
             read,
             next_token: None,

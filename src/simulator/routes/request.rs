@@ -46,7 +46,11 @@ impl Query {
     /// Whether a parameter is set and true; without a value counts as true.
     #[must_use]
     pub fn flag(&self, name: &str) -> bool {
-        self.has(name) && matches!(self.get(name), "" | "true" | "1" | "t" | "T" | "TRUE" | "True")
+        self.has(name)
+            && matches!(
+                self.get(name),
+                "" | "true" | "1" | "t" | "T" | "TRUE" | "True"
+            )
     }
 
     /// A number; `None` when it is absent or not one.
@@ -65,10 +69,14 @@ impl Query {
             return Err(Refusal::bad_request("Invalid wait time"));
         }
         if !matches!(self.get("stale"), "" | "true" | "false" | "1" | "0") {
-            return Err(Refusal::bad_request("Expect `true` or `false` for `stale` query string parameter"));
+            return Err(Refusal::bad_request(
+                "Expect `true` or `false` for `stale` query string parameter",
+            ));
         }
         if !number("per_page") {
-            return Err(Refusal::bad_request("Expect a number for `per_page` query string parameter"));
+            return Err(Refusal::bad_request(
+                "Expect a number for `per_page` query string parameter",
+            ));
         }
         Ok(())
     }
@@ -120,12 +128,17 @@ impl Request {
         if self.body.iter().all(u8::is_ascii_whitespace) {
             return Err(Refusal::bad_request("Request body is empty"));
         }
-        serde_json::from_slice(&self.body).map_err(|error| Refusal::bad_request(go_error(&self.body, &error)))
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Refusal::bad_request(go_error(&self.body, &error)))
     }
 
     /// The body as JSON; `null` without one.
     pub(super) fn optional_json(&self) -> Result<Value, Refusal> {
-        if self.body.is_empty() { Ok(Value::Null) } else { self.json() }
+        if self.body.is_empty() {
+            Ok(Value::Null)
+        } else {
+            self.json()
+        }
     }
 
     /// Refuses other methods.
@@ -133,7 +146,10 @@ impl Request {
         if allowed.contains(&self.method.as_str()) {
             Ok(())
         } else {
-            Err(Refusal { status: 405, text: "Invalid method".to_owned() })
+            Err(Refusal {
+                status: 405,
+                text: "Invalid method".to_owned(),
+            })
         }
     }
 }
@@ -143,7 +159,11 @@ fn go_error(body: &[u8], error: &serde_json::Error) -> String {
     if error.is_eof() {
         return "unexpected EOF".to_owned();
     }
-    let first = body.iter().find(|byte| !byte.is_ascii_whitespace()).copied().unwrap_or(b' ');
+    let first = body
+        .iter()
+        .find(|byte| !byte.is_ascii_whitespace())
+        .copied()
+        .unwrap_or(b' ');
     format!(
         "invalid character {:?} looking for beginning of value",
         char::from(first)

@@ -17,12 +17,16 @@ pub(super) fn route(world: &World, request: &Request, head: &str, name: &str) ->
         .filter(|service| namespace == "*" || text(service, "Namespace") == namespace);
     let index = world.table(Table::Allocs);
     if head == "service" {
-        let mine: Vec<_> = found.filter(|service| text(service, "ServiceName") == name).collect();
+        let mine: Vec<_> = found
+            .filter(|service| text(service, "ServiceName") == name)
+            .collect();
         return Ok(Reply::read(index, json!(mine)));
     }
     let mut spaces: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for service in found {
-        let names = spaces.entry(text(&service, "Namespace").to_owned()).or_default();
+        let names = spaces
+            .entry(text(&service, "Namespace").to_owned())
+            .or_default();
         names
             .entry(text(&service, "ServiceName").to_owned())
             .or_default()

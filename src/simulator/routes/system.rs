@@ -12,7 +12,9 @@ pub(super) fn route(world: &mut World, request: &Request, head: &str, rest: &str
             "server": {"ok": true, "message": "ok"}, "client": {"ok": true, "message": "ok"},
         }))),
         ("agent", "self") => Ok(Reply::json(agent(world))),
-        ("agent", "members") => Ok(Reply::json(json!({"Members": [member_of(world)], "ServerName": "simulated", "ServerRegion": world.region}))),
+        ("agent", "members") => Ok(Reply::json(
+            json!({"Members": [member_of(world)], "ServerName": "simulated", "ServerRegion": world.region}),
+        )),
         ("status", "leader") => Ok(Reply::json(json!("127.0.0.1:4647"))),
         ("status", "peers") => Ok(Reply::json(json!(["127.0.0.1:4647"]))),
         ("regions", "") => Ok(Reply::json(json!([world.region]))),
@@ -56,7 +58,10 @@ fn member_of(world: &World) -> Value {
 fn scheduler(world: &mut World, request: &Request) -> Answer {
     if request.writes() {
         let index = world.put_scheduler_config(&request.json()?);
-        return Ok(Reply::wrote(index, json!({"Updated": true, "Index": index})));
+        return Ok(Reply::wrote(
+            index,
+            json!({"Updated": true, "Index": index}),
+        ));
     }
     request.only(&["GET"])?;
     let body = json!({"SchedulerConfig": world.scheduler_config, "Index": world.scheduler_config["ModifyIndex"],
@@ -70,19 +75,37 @@ const MATCHES: usize = 20;
 fn search(world: &World, request: &Request, fuzzy: bool) -> Answer {
     request.only(&["PUT", "POST"])?;
     let body = request.json()?;
-    let term = if fuzzy { member(&body, "Text") } else { member(&body, "Prefix") };
+    let term = if fuzzy {
+        member(&body, "Text")
+    } else {
+        member(&body, "Prefix")
+    };
     if fuzzy && term.len() < 2 {
-        return Err(Refusal::server("fuzzy search query must be at least 2 characters, got 1"));
+        return Err(Refusal::server(
+            "fuzzy search query must be at least 2 characters, got 1",
+        ));
     }
     let context = member(&body, "Context");
-    let fits = |text: &str| if fuzzy { text.contains(term) } else { text.starts_with(term) };
+    let fits = |text: &str| {
+        if fuzzy {
+            text.contains(term)
+        } else {
+            text.starts_with(term)
+        }
+    };
     let namespace = request.namespace();
-    let jobs = world.jobs.keys().filter(|key| namespace == "*" || key.namespace == namespace);
+    let jobs = world
+        .jobs
+        .keys()
+        .filter(|key| namespace == "*" || key.namespace == namespace);
     let kinds: [(&str, Vec<&str>); 5] = [
         ("jobs", jobs.map(|key| key.id.as_str()).collect()),
         ("allocs", world.allocs.keys().map(String::as_str).collect()),
         ("evals", world.evals.keys().map(String::as_str).collect()),
-        ("deployment", world.deployments.keys().map(String::as_str).collect()),
+        (
+            "deployment",
+            world.deployments.keys().map(String::as_str).collect(),
+        ),
         ("nodes", world.nodes.keys().map(String::as_str).collect()),
     ];
     let (mut matches, mut truncations) = (serde_json::Map::new(), serde_json::Map::new());
@@ -92,8 +115,14 @@ fn search(world: &World, request: &Request, fuzzy: bool) -> Answer {
         }
         let found: Vec<_> = ids.into_iter().filter(|id| fits(id)).collect();
         truncations.insert(kind.to_owned(), json!(found.len() > MATCHES));
-        matches.insert(kind.to_owned(), json!(found.into_iter().take(MATCHES).collect::<Vec<_>>()));
+        matches.insert(
+            kind.to_owned(),
+            json!(found.into_iter().take(MATCHES).collect::<Vec<_>>()),
+        );
     }
-    Ok(Reply::read(world.index, json!({"Matches": matches, "Truncations": truncations, "Index": world.index,
-        "LastContact": 0, "KnownLeader": true})))
+    Ok(Reply::read(
+        world.index,
+        json!({"Matches": matches, "Truncations": truncations, "Index": world.index,
+        "LastContact": 0, "KnownLeader": true}),
+    ))
 }

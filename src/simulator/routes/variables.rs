@@ -15,12 +15,20 @@ pub(super) fn route(world: &mut World, request: &Request, head: &str, rest: &str
         let found = world.list_variables(request.namespace(), request.query.get("prefix"));
         let items = found
             .into_iter()
-            .map(|item| Item::new(format!("{}.{}", text(&item, "Namespace"), text(&item, "Path")), item))
+            .map(|item| {
+                Item::new(
+                    format!("{}.{}", text(&item, "Namespace"), text(&item, "Path")),
+                    item,
+                )
+            })
             .collect();
         let (body, token) = page(request, items)?;
         return Ok(Reply::read(world.table(Table::Variables), body).page(token));
     }
-    let key = VariableKey { namespace: request.namespace().to_owned(), path: rest.to_owned() };
+    let key = VariableKey {
+        namespace: request.namespace().to_owned(),
+        path: rest.to_owned(),
+    };
     match request.method.as_str() {
         "GET" => match world.variables.get(&key) {
             Some(found) => Ok(Reply::read(found.modify_index, found.json(world.now))),
@@ -30,11 +38,17 @@ pub(super) fn route(world: &mut World, request: &Request, head: &str, rest: &str
         "DELETE" => {
             let cas = cas(request)?;
             match world.delete_variable(&key, cas) {
-                VariableWrite::Done { index, .. } => Ok(Reply { status: 204, ..Reply::empty(Some(index)) }),
+                VariableWrite::Done { index, .. } => Ok(Reply {
+                    status: 204,
+                    ..Reply::empty(Some(index))
+                }),
                 VariableWrite::Conflict(body) => Ok(conflict(body)),
             }
         }
-        _ => Err(Refusal { status: 405, text: "Invalid method".to_owned() }),
+        _ => Err(Refusal {
+            status: 405,
+            text: "Invalid method".to_owned(),
+        }),
     }
 }
 
@@ -58,7 +72,9 @@ fn write(world: &mut World, request: &Request, key: &VariableKey) -> Answer {
         .into_iter()
         .find(|operation| request.query.has(operation));
     if operation.is_some() && request.query.has("cas") {
-        return Err(Refusal::bad_request("CAS can't be used with lock operations"));
+        return Err(Refusal::bad_request(
+            "CAS can't be used with lock operations",
+        ));
     }
     let written = match operation {
         Some("lock-acquire") => {
@@ -76,5 +92,9 @@ fn write(world: &mut World, request: &Request, key: &VariableKey) -> Answer {
 }
 
 fn conflict(body: Value) -> Reply {
-    Reply { status: 409, plain: true, ..Reply::json(json!(body)) }
+    Reply {
+        status: 409,
+        plain: true,
+        ..Reply::json(json!(body))
+    }
 }

@@ -51,7 +51,7 @@ impl TaskEvent {
 }
 
 /// How many events of a task are kept.
-pub const TASK_EVENTS: usize = 10;
+pub(super) const TASK_EVENTS: usize = 10;
 
 /// A task's state, and where its run stands.
 #[derive(Debug, Clone, Default)]
@@ -96,7 +96,11 @@ impl TaskState {
     /// `pending`, `running` or `dead`.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        if self.state.is_empty() { "pending" } else { self.state }
+        if self.state.is_empty() {
+            "pending"
+        } else {
+            self.state
+        }
     }
 
     fn json(&self) -> Value {
@@ -382,7 +386,10 @@ impl Alloc {
             );
         }
         let allocated = json!({"Tasks": tasks, "Shared": {"DiskMB": group.disk, "Networks": null, "Ports": self.ports()}});
-        (allocated, json!({"CPU": cpu, "MemoryMB": memory, "DiskMB": group.disk}))
+        (
+            allocated,
+            json!({"CPU": cpu, "MemoryMB": memory, "DiskMB": group.disk}),
+        )
     }
 
     /// Labels with numbers: static ones as asked, others made from the allocation's position.
@@ -401,6 +408,10 @@ impl Alloc {
                 ports.push(json!({"Label": text(port, "Label"), "Value": number, "To": port["To"], "HostIP": "127.0.0.1"}));
             }
         }
-        if ports.is_empty() { Value::Null } else { Value::Array(ports) }
+        if ports.is_empty() {
+            Value::Null
+        } else {
+            Value::Array(ports)
+        }
     }
 }

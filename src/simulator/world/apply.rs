@@ -17,14 +17,22 @@ use super::timers::Due;
 
 impl World {
     /// Makes an evaluation inside a raft message; it runs a few milliseconds later, or at `wait_until`.
-    pub(super) fn add_eval(&mut self, tx: &mut Tx, key: &JobKey, triggered_by: &'static str, wait_until: Nanos) -> String {
+    pub(super) fn add_eval(
+        &mut self,
+        tx: &mut Tx,
+        key: &JobKey,
+        triggered_by: &'static str,
+        wait_until: Nanos,
+    ) -> String {
         let job = self.job(key).cloned();
         let id = self.random.uuid();
         let eval = Eval {
             id: id.clone(),
             key: key.clone(),
             kind: job.as_ref().map_or("service", |job| job.kind()).to_owned(),
-            priority: job.as_ref().map_or(50, |job| super::json::int(&job.spec, "Priority")),
+            priority: job
+                .as_ref()
+                .map_or(50, |job| super::json::int(&job.spec, "Priority")),
             triggered_by,
             status: "pending",
             status_description: String::new(),
@@ -46,7 +54,11 @@ impl World {
             create_time: self.now,
             modify_time: self.now,
         };
-        self.related.entry(key.clone()).or_default().evals.push(id.clone());
+        self.related
+            .entry(key.clone())
+            .or_default()
+            .evals
+            .push(id.clone());
         self.emit_eval(tx, &eval);
         self.evals.insert(id.clone(), eval);
         self.touch(Table::Evals, tx);
@@ -74,7 +86,13 @@ impl World {
         payload["ModifyIndex"] = json!(tx.index);
         let keys = [eval.key.id.clone(), eval.deployment_id.clone()];
         let keys = keys.into_iter().filter(|key| !key.is_empty()).collect();
-        tx.emit("Evaluation", &eval.id, &eval.key.namespace, keys, json!({"Evaluation": payload}));
+        tx.emit(
+            "Evaluation",
+            &eval.id,
+            &eval.key.namespace,
+            keys,
+            json!({"Evaluation": payload}),
+        );
     }
 
     pub(super) fn run_eval(&mut self, id: &str) {
@@ -110,9 +128,19 @@ impl World {
     fn finish_eval(&mut self, id: &str, key: &JobKey, decision: &Decision, deployment: String) {
         let mut tx = self.begin("EvaluationUpdated");
         let waits = !decision.failed.is_empty() && self.waits_for_room(key, decision);
-        let reblock = waits && self.evals.get(id).is_some_and(|eval| eval.status == "blocked");
-        let blocked = if waits && !reblock { self.block(&mut tx, id, key) } else { String::new() };
-        let points = self.job(key).is_some_and(|job| !matches!(job.kind(), "system" | "sysbatch"));
+        let reblock = waits
+            && self
+                .evals
+                .get(id)
+                .is_some_and(|eval| eval.status == "blocked");
+        let blocked = if waits && !reblock {
+            self.block(&mut tx, id, key)
+        } else {
+            String::new()
+        };
+        let points = self
+            .job(key)
+            .is_some_and(|job| !matches!(job.kind(), "system" | "sysbatch"));
         if !waits {
             self.unblock_job(&mut tx, key, id);
         }
@@ -142,8 +170,11 @@ impl World {
 
     /// Whether more room could help: always for service and batch, only short resources for system.
     fn waits_for_room(&self, key: &JobKey, decision: &Decision) -> bool {
-        let Some(job) = self.job(key) else { return false };
-        !matches!(job.kind(), "system" | "sysbatch") || decision.failed.values().any(|metric| metric.exhausted > 0)
+        let Some(job) = self.job(key) else {
+            return false;
+        };
+        !matches!(job.kind(), "system" | "sysbatch")
+            || decision.failed.values().any(|metric| metric.exhausted > 0)
     }
 
     fn block(&mut self, tx: &mut Tx, parent: &str, key: &JobKey) -> String {
@@ -162,11 +193,19 @@ impl World {
         eval.wait_until = 0;
         let id = eval.id.clone();
         self.emit_eval(tx, &eval);
-        self.related.entry(key.clone()).or_default().evals.push(id.clone());
+        self.related
+            .entry(key.clone())
+            .or_default()
+            .evals
+            .push(id.clone());
         self.evals.insert(id.clone(), eval);
         self.blocked.insert(id.clone());
         for older in older {
-            self.cancel_eval(tx, &older, &format!("existing blocked evaluation exists for job {:?}", key.id));
+            self.cancel_eval(
+                tx,
+                &older,
+                &format!("existing blocked evaluation exists for job {:?}", key.id),
+            );
         }
         id
     }
@@ -244,7 +283,12 @@ impl World {
         rollout
     }
 
-    fn create_deployment(&mut self, tx: &mut Tx, key: &JobKey, groups: &BTreeMap<String, GroupRollout>) -> String {
+    fn create_deployment(
+        &mut self,
+        tx: &mut Tx,
+        key: &JobKey,
+        groups: &BTreeMap<String, GroupRollout>,
+    ) -> String {
         let Some(job) = self.job(key).cloned() else {
             return String::new();
         };
@@ -267,9 +311,16 @@ impl World {
             eval_due: false,
         };
         deployment.description = deployment.running_description().to_owned();
-        let nothing_to_place = deployment.groups.values().all(|group| group.desired_total == 0);
+        let nothing_to_place = deployment
+            .groups
+            .values()
+            .all(|group| group.desired_total == 0);
         self.deployments.insert(id.clone(), deployment);
-        self.related.entry(key.clone()).or_default().deployments.push(id.clone());
+        self.related
+            .entry(key.clone())
+            .or_default()
+            .deployments
+            .push(id.clone());
         self.touch(Table::Deployments, tx);
         if nothing_to_place {
             self.after(self.timing.batch, Due::Progress(id.clone()));
@@ -277,16 +328,25 @@ impl World {
         id
     }
 
-    fn create_alloc(&mut self, tx: &mut Tx, placement: &Placement, job: &Arc<Job>, rollout: &str, eval_id: &str) {
+    fn create_alloc(
+        &mut self,
+        tx: &mut Tx,
+        placement: &Placement,
+        job: &Arc<Job>,
+        rollout: &str,
+        eval_id: &str,
+    ) {
         let Some(group) = super::spec::group_named(&job.spec, &placement.group) else {
             return;
         };
-        let in_rollout = self
-            .deployments
-            .get(rollout)
-            .is_some_and(|deployment| deployment.active() && deployment.groups.contains_key(&group.name));
+        let in_rollout = self.deployments.get(rollout).is_some_and(|deployment| {
+            deployment.active() && deployment.groups.contains_key(&group.name)
+        });
         let id = self.random.uuid();
-        let node_name = self.nodes.get(&placement.node_id).map_or(String::new(), |node| node.name.clone());
+        let node_name = self
+            .nodes
+            .get(&placement.node_id)
+            .map_or(String::new(), |node| node.name.clone());
         let alloc = Alloc {
             id: id.clone(),
             name: placement.name.clone(),
@@ -300,8 +360,15 @@ impl World {
             client_status: "pending",
             client_description: String::new(),
             tasks: BTreeMap::new(),
-            deployment_id: if in_rollout { rollout.to_owned() } else { String::new() },
-            health: placement.canary.then(|| Health { canary: true, ..Health::default() }),
+            deployment_id: if in_rollout {
+                rollout.to_owned()
+            } else {
+                String::new()
+            },
+            health: placement.canary.then(|| Health {
+                canary: true,
+                ..Health::default()
+            }),
             verdict: None,
             attempts: placement.attempts.clone(),
             followup_eval: String::new(),
@@ -320,29 +387,53 @@ impl World {
             ran_too_long: false,
         };
         self.occupy(&alloc.node_id, &group);
-        if let Some(previous) = placement.previous.as_ref().and_then(|id| self.allocs.get_mut(id)) {
+        if let Some(previous) = placement
+            .previous
+            .as_ref()
+            .and_then(|id| self.allocs.get_mut(id))
+        {
             previous.next.clone_from(&id);
             previous.modify_index = tx.index;
         }
         self.emit_alloc(tx, &alloc);
         self.allocs.insert(id.clone(), alloc);
-        self.related.entry(job.key()).or_default().allocs.push(id.clone());
+        self.related
+            .entry(job.key())
+            .or_default()
+            .allocs
+            .push(id.clone());
         if in_rollout {
             self.note_placed(tx, rollout, &id);
         }
         self.after(super::time::MILLISECOND, Due::Receive(id));
     }
 
-    fn update_in_place(&mut self, tx: &mut Tx, id: &str, job: &Arc<Job>, rollout: &str, eval_id: &str) {
-        let active = self.deployments.get(rollout).is_some_and(Deployment::active);
+    fn update_in_place(
+        &mut self,
+        tx: &mut Tx,
+        id: &str,
+        job: &Arc<Job>,
+        rollout: &str,
+        eval_id: &str,
+    ) {
+        let active = self
+            .deployments
+            .get(rollout)
+            .is_some_and(Deployment::active);
         let now = self.now;
-        let Some(alloc) = self.allocs.get_mut(id) else { return };
+        let Some(alloc) = self.allocs.get_mut(id) else {
+            return;
+        };
         alloc.job = job.clone();
         eval_id.clone_into(&mut alloc.eval_id);
         alloc.modify_index = tx.index;
         alloc.alloc_modify_index = tx.index;
         alloc.modify_time = now;
-        alloc.deployment_id = if active { rollout.to_owned() } else { String::new() };
+        alloc.deployment_id = if active {
+            rollout.to_owned()
+        } else {
+            String::new()
+        };
         alloc.health = None;
         alloc.verdict = None;
         let alloc = alloc.clone();
@@ -357,7 +448,13 @@ impl World {
         let keys = [alloc.job.id().to_owned(), alloc.deployment_id.clone()];
         let keys = keys.into_iter().filter(|key| !key.is_empty()).collect();
         let payload = json!({"Allocation": alloc.without_job()});
-        tx.emit("Allocation", &alloc.id, alloc.job.namespace(), keys, payload);
+        tx.emit(
+            "Allocation",
+            &alloc.id,
+            alloc.job.namespace(),
+            keys,
+            payload,
+        );
     }
 
     pub(super) fn emit_deployment(&self, tx: &mut Tx, deployment: &Deployment) {
@@ -371,9 +468,17 @@ impl World {
     }
 
     /// Tells an allocation to end.
-    fn stop_alloc(&mut self, tx: &mut Tx, id: &str, description: &str, client_status: Option<&'static str>) {
+    fn stop_alloc(
+        &mut self,
+        tx: &mut Tx,
+        id: &str,
+        description: &str,
+        client_status: Option<&'static str>,
+    ) {
         let now = self.now;
-        let Some(alloc) = self.allocs.get_mut(id) else { return };
+        let Some(alloc) = self.allocs.get_mut(id) else {
+            return;
+        };
         let occupied = !alloc.terminal();
         alloc.desired_status = "stop";
         description.clone_into(&mut alloc.desired_description);

@@ -47,7 +47,11 @@ fn stored_job_update(given: &Value, kind: &str) -> Value {
     schema::fill(&mut update, UPDATE);
     if matches!(kind, "service" | "system") {
         let given_parallel = int(given, "MaxParallel");
-        update["MaxParallel"] = json!(if given_parallel > 0 { given_parallel } else { 1 });
+        update["MaxParallel"] = json!(if given_parallel > 0 {
+            given_parallel
+        } else {
+            1
+        });
         update["Stagger"] = json!(match int(given, "Stagger") {
             0 => 30 * SECOND,
             given => given,

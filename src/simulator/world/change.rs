@@ -8,7 +8,7 @@ use super::spec::raw_group;
 
 /// The smallest step from one version of a group to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
+pub(super) enum Change {
     /// Nothing to do.
     None,
     /// The allocation goes on and belongs to the new version.
@@ -21,17 +21,33 @@ pub enum Change {
 const GROUP: &[&str] = &["EphemeralDisk", "Networks", "Volumes", "Consul"];
 /// Members of a task that need a restart.
 const TASK: &[&str] = &[
-    "Name", "Driver", "User", "Config", "Env", "Artifacts", "Templates", "Vault", "Consul", "Secrets",
-    "Identity", "Identities", "VolumeMounts", "Resources", "DispatchPayload", "Kind", "CSIPluginConfig",
+    "Name",
+    "Driver",
+    "User",
+    "Config",
+    "Env",
+    "Artifacts",
+    "Templates",
+    "Vault",
+    "Consul",
+    "Secrets",
+    "Identity",
+    "Identities",
+    "VolumeMounts",
+    "Resources",
+    "DispatchPayload",
+    "Kind",
+    "CSIPluginConfig",
 ];
 
 /// What a new version means for an allocation of a group.
 #[must_use]
-pub fn group_change(old: &Job, new: &Job, group: &str) -> Change {
+pub(super) fn group_change(old: &Job, new: &Job, group: &str) -> Change {
     if old.job_modify_index == new.job_modify_index && old.create_index == new.create_index {
         return Change::None;
     }
-    let (Some(before), Some(after)) = (raw_group(&old.spec, group), raw_group(&new.spec, group)) else {
+    let (Some(before), Some(after)) = (raw_group(&old.spec, group), raw_group(&new.spec, group))
+    else {
         return Change::Destructive;
     };
     if meta_differs(old, new, before, after) || differs(before, after, GROUP) {
@@ -42,7 +58,9 @@ pub fn group_change(old: &Job, new: &Job, group: &str) -> Change {
         return Change::Destructive;
     }
     for task in after {
-        let twin = before.iter().find(|old| text(old, "Name") == text(task, "Name"));
+        let twin = before
+            .iter()
+            .find(|old| text(old, "Name") == text(task, "Name"));
         let Some(twin) = twin else {
             return Change::Destructive;
         };
@@ -55,7 +73,7 @@ pub fn group_change(old: &Job, new: &Job, group: &str) -> Change {
 
 /// Whether a task with these members has to be restarted.
 #[must_use]
-pub fn task_is_destructive(before: &Value, after: &Value) -> bool {
+pub(super) fn task_is_destructive(before: &Value, after: &Value) -> bool {
     differs(before, after, TASK)
         || before["Meta"] != after["Meta"]
         || before["LogConfig"]["Disabled"] != after["LogConfig"]["Disabled"]
@@ -64,7 +82,9 @@ pub fn task_is_destructive(before: &Value, after: &Value) -> bool {
 }
 
 fn meta_differs(old: &Job, new: &Job, before: &Value, after: &Value) -> bool {
-    old.spec["Meta"] != new.spec["Meta"] || before["Meta"] != after["Meta"] || connect(before) != connect(after)
+    old.spec["Meta"] != new.spec["Meta"]
+        || before["Meta"] != after["Meta"]
+        || connect(before) != connect(after)
 }
 
 fn connect(of: &Value) -> Vec<&Value> {
@@ -76,5 +96,7 @@ fn connect(of: &Value) -> Vec<&Value> {
 }
 
 fn differs(before: &Value, after: &Value, members: &[&str]) -> bool {
-    members.iter().any(|member| before[*member] != after[*member])
+    members
+        .iter()
+        .any(|member| before[*member] != after[*member])
 }

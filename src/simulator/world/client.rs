@@ -43,20 +43,34 @@ impl World {
             .is_some_and(|node| !matches!(node.status, "down" | "disconnected"))
     }
 
-    fn note(&mut self, alloc: &str, task: &str, kind: &'static str, display: &str, details: &[(&str, String)]) {
+    fn note(
+        &mut self,
+        alloc: &str,
+        task: &str,
+        kind: &'static str,
+        display: &str,
+        details: &[(&str, String)],
+    ) {
         let time = self.now;
         let details: BTreeMap<_, _> = details
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect();
         if let Some(state) = self.state(alloc, task) {
-            state.push(TaskEvent { kind, time, display: display.to_owned(), details });
+            state.push(TaskEvent {
+                kind,
+                time,
+                display: display.to_owned(),
+                details,
+            });
         }
         self.report_soon(alloc);
     }
 
     fn report_soon(&mut self, alloc: &str) {
-        let wait = self.random.between(self.timing.report_min, self.timing.report_max);
+        let wait = self
+            .random
+            .between(self.timing.report_min, self.timing.report_max);
         if let Some(found) = self.allocs.get_mut(alloc)
             && !found.report_due
         {
@@ -66,16 +80,31 @@ impl World {
     }
 
     pub(super) fn receive(&mut self, id: &str) {
-        let Some(group) = self.allocs.get(id).filter(|alloc| alloc.desired_status == "run").and_then(Alloc::spec) else {
+        let Some(group) = self
+            .allocs
+            .get(id)
+            .filter(|alloc| alloc.desired_status == "run")
+            .and_then(Alloc::spec)
+        else {
             return;
         };
         if let Some(alloc) = self.allocs.get_mut(id) {
-            alloc.tasks = group.tasks.iter().map(|task| (task.name.clone(), TaskState::default())).collect();
+            alloc.tasks = group
+                .tasks
+                .iter()
+                .map(|task| (task.name.clone(), TaskState::default()))
+                .collect();
         }
         for task in &group.tasks {
             self.note(id, &task.name, "Received", "Task received by client", &[]);
             let message = "Building Task Directory";
-            self.note(id, &task.name, "Task Setup", message, &[("message", message.to_owned())]);
+            self.note(
+                id,
+                &task.name,
+                "Task Setup",
+                message,
+                &[("message", message.to_owned())],
+            );
         }
         let prestart = group.tasks.iter().any(Task::is_prestart);
         for task in &group.tasks {
@@ -92,20 +121,37 @@ impl World {
 
     /// Plans a task's start.
     fn prepare(&mut self, id: &str, task: &Task) {
-        let Some(alloc) = self.allocs.get(id) else { return };
+        let Some(alloc) = self.allocs.get(id) else {
+            return;
+        };
         let behaviour = self.behaviour(alloc, task);
         if task.driver == "docker" {
             let message = "Downloading image";
-            self.note(id, &task.name, "Driver", message, &[("message", message.to_owned())]);
+            self.note(
+                id,
+                &task.name,
+                "Driver",
+                message,
+                &[("message", message.to_owned())],
+            );
         }
         self.plan_start(id, &task.name, self.timing.start + behaviour.start_delay);
     }
 
     fn plan_start(&mut self, alloc: &str, task: &str, wait: Nanos) {
-        let Some(state) = self.state(alloc, task) else { return };
+        let Some(state) = self.state(alloc, task) else {
+            return;
+        };
         state.step += 1;
         let step = state.step;
-        self.after(wait, Due::Start { alloc: alloc.to_owned(), task: task.to_owned(), step });
+        self.after(
+            wait,
+            Due::Start {
+                alloc: alloc.to_owned(),
+                task: task.to_owned(),
+                step,
+            },
+        );
     }
 
     fn current(&self, alloc: &str, task: &str, step: u64) -> bool {
@@ -126,7 +172,13 @@ impl World {
         };
         let behaviour = self.behaviour(alloc, &task);
         if let Some(error) = behaviour.start_error {
-            self.note(id, name, "Driver Failure", &error, &[("driver_error", error.clone())]);
+            self.note(
+                id,
+                name,
+                "Driver Failure",
+                &error,
+                &[("driver_error", error.clone())],
+            );
             self.after_start_error(id, &task, behaviour.recoverable);
             return;
         }
@@ -142,7 +194,14 @@ impl World {
         }
         self.note(id, name, "Started", "Task started by client", &[]);
         if let Some(run_for) = behaviour.run_for {
-            self.after(run_for.max(MILLISECOND), Due::Exit { alloc: id.to_owned(), task: name.to_owned(), step });
+            self.after(
+                run_for.max(MILLISECOND),
+                Due::Exit {
+                    alloc: id.to_owned(),
+                    task: name.to_owned(),
+                    step,
+                },
+            );
         }
         self.watch_health(id);
     }
@@ -191,13 +250,24 @@ impl World {
     }
 
     fn judge(&mut self, id: &str, task: &Task, successful: bool) -> Verdict {
-        let kind = self.allocs.get(id).map_or("service", |alloc| alloc.job.kind()).to_owned();
-        let stays_down = matches!(kind.as_str(), "batch" | "sysbatch") || task.is_prestart() || task.is_poststop();
+        let kind = self
+            .allocs
+            .get(id)
+            .map_or("service", |alloc| alloc.job.kind())
+            .to_owned();
+        let stays_down = matches!(kind.as_str(), "batch" | "sysbatch")
+            || task.is_prestart()
+            || task.is_poststop();
         if successful && stays_down {
             return Verdict::Done;
         }
         let (now, jitter) = (self.now, self.random.between(0, 250));
-        let Restart { attempts, interval, delay, delays } = task.restart.clone();
+        let Restart {
+            attempts,
+            interval,
+            delay,
+            delays,
+        } = task.restart.clone();
         if attempts == 0 {
             return Verdict::GiveUp("Policy allows no restarts".to_owned());
         }
@@ -228,7 +298,10 @@ impl World {
         match verdict {
             Verdict::Done => self.dead(id, task, false),
             Verdict::GiveUp(reason) => {
-                let details = [("restart_reason", reason.clone()), ("fails_task", "true".to_owned())];
+                let details = [
+                    ("restart_reason", reason.clone()),
+                    ("fails_task", "true".to_owned()),
+                ];
                 self.note(id, &task.name, "Not Restarting", &reason, &details);
                 self.dead(id, task, true);
             }
@@ -240,8 +313,14 @@ impl World {
                     state.last_restart = now;
                     state.finished_at = now;
                 }
-                let display = format!("Task restarting in {}", format_go(wait / MILLISECOND * MILLISECOND));
-                let details = [("restart_reason", reason.to_owned()), ("start_delay", wait.to_string())];
+                let display = format!(
+                    "Task restarting in {}",
+                    format_go(wait / MILLISECOND * MILLISECOND)
+                );
+                let details = [
+                    ("restart_reason", reason.to_owned()),
+                    ("start_delay", wait.to_string()),
+                ];
                 self.note(id, &task.name, "Restarting", &display, &details);
                 self.plan_start(id, &task.name, wait);
                 self.watch_health(id);
@@ -259,11 +338,25 @@ impl World {
             state.step += 1;
         }
         self.report_soon(id);
-        let Some((group, _)) = self.task_spec(id, &task.name) else { return };
+        let Some((group, _)) = self.task_spec(id, &task.name) else {
+            return;
+        };
         if failed && !task.is_poststop() {
-            self.kill_others(id, &group, &task.name, "Sibling Task Failed", &format!("Task's sibling {:?} failed", task.name));
+            self.kill_others(
+                id,
+                &group,
+                &task.name,
+                "Sibling Task Failed",
+                &format!("Task's sibling {:?} failed", task.name),
+            );
         } else if task.leader {
-            self.kill_others(id, &group, &task.name, "Leader Task Dead", "Leader Task in Group dead");
+            self.kill_others(
+                id,
+                &group,
+                &task.name,
+                "Leader Task Dead",
+                "Leader Task in Group dead",
+            );
         } else if task.is_prestart() {
             self.start_main(id, &group);
         }
@@ -272,9 +365,21 @@ impl World {
     }
 
     fn start_main(&mut self, id: &str, group: &Group) {
-        let Some(alloc) = self.allocs.get(id) else { return };
-        let over = |task: &Task| alloc.tasks.get(&task.name).is_some_and(|state| state.name() == "dead");
-        if !group.tasks.iter().filter(|task| task.is_prestart()).all(over) {
+        let Some(alloc) = self.allocs.get(id) else {
+            return;
+        };
+        let over = |task: &Task| {
+            alloc
+                .tasks
+                .get(&task.name)
+                .is_some_and(|state| state.name() == "dead")
+        };
+        if !group
+            .tasks
+            .iter()
+            .filter(|task| task.is_prestart())
+            .all(over)
+        {
             return;
         }
         for task in &group.tasks {
@@ -285,20 +390,38 @@ impl World {
     }
 
     fn main_tasks_dead(&mut self, id: &str, group: &Group) {
-        let Some(alloc) = self.allocs.get(id) else { return };
-        let dead = |task: &&Task| alloc.tasks.get(&task.name).is_some_and(|state| state.name() == "dead");
+        let Some(alloc) = self.allocs.get(id) else {
+            return;
+        };
+        let dead = |task: &&Task| {
+            alloc
+                .tasks
+                .get(&task.name)
+                .is_some_and(|state| state.name() == "dead")
+        };
         let mut main = group.tasks.iter().filter(|task| task.hook.is_empty());
         if !main.all(|task| dead(&task)) {
             return;
         }
-        let sidecars: Vec<_> = group.tasks.iter().filter(|task| task.sidecar && !dead(task)).cloned().collect();
+        let sidecars: Vec<_> = group
+            .tasks
+            .iter()
+            .filter(|task| task.sidecar && !dead(task))
+            .cloned()
+            .collect();
         let pending = |task: &&Task| {
             alloc
                 .tasks
                 .get(&task.name)
                 .is_some_and(|state| state.name() == "pending" && state.step == 0)
         };
-        let after: Vec<_> = group.tasks.iter().filter(|task| task.is_poststop()).filter(pending).cloned().collect();
+        let after: Vec<_> = group
+            .tasks
+            .iter()
+            .filter(|task| task.is_poststop())
+            .filter(pending)
+            .cloned()
+            .collect();
         for task in sidecars {
             self.kill_task(id, &task, "Main Tasks Dead", "Main tasks in the group died");
         }
@@ -308,16 +431,27 @@ impl World {
     }
 
     fn kill_others(&mut self, id: &str, group: &Group, but: &str, kind: &'static str, text: &str) {
-        for task in group.tasks.iter().filter(|task| task.name != but && !task.is_poststop()) {
+        for task in group
+            .tasks
+            .iter()
+            .filter(|task| task.name != but && !task.is_poststop())
+        {
             self.kill_task(id, task, kind, text);
         }
     }
 
     /// Tells a task to end, for a reason that is noted first.
     fn kill_task(&mut self, id: &str, task: &Task, kind: &'static str, text: &str) {
-        let Some(alloc) = self.allocs.get(id) else { return };
-        let kill_after = self.behaviour(alloc, task).kill_after.min(task.kill_timeout);
-        let Some(state) = self.state(id, &task.name) else { return };
+        let Some(alloc) = self.allocs.get(id) else {
+            return;
+        };
+        let kill_after = self
+            .behaviour(alloc, task)
+            .kill_after
+            .min(task.kill_timeout);
+        let Some(state) = self.state(id, &task.name) else {
+            return;
+        };
         if state.name() == "dead" || state.killing {
             return;
         }
@@ -331,19 +465,39 @@ impl World {
             let display = if kind == "Killing" && !text.is_empty() {
                 text.to_owned()
             } else {
-                format!("Sent interrupt. Waiting {} before force killing", format_go(task.kill_timeout))
+                format!(
+                    "Sent interrupt. Waiting {} before force killing",
+                    format_go(task.kill_timeout)
+                )
             };
-            self.note(id, &task.name, "Killing", &display, &[("kill_timeout", task.kill_timeout.to_string())]);
+            self.note(
+                id,
+                &task.name,
+                "Killing",
+                &display,
+                &[("kill_timeout", task.kill_timeout.to_string())],
+            );
         }
-        self.after(kill_after + 20 * MILLISECOND, Due::Killed { alloc: id.to_owned(), task: task.name.clone(), step });
+        self.after(
+            kill_after + 20 * MILLISECOND,
+            Due::Killed {
+                alloc: id.to_owned(),
+                task: task.name.clone(),
+                step,
+            },
+        );
     }
 
     pub(super) fn task_killed(&mut self, id: &str, name: &str, step: u64) {
         if !self.current(id, name, step) {
             return;
         }
-        let Some((_, task)) = self.task_spec(id, name) else { return };
-        let running = self.state(id, name).is_some_and(|state| state.name() == "running");
+        let Some((_, task)) = self.task_spec(id, name) else {
+            return;
+        };
+        let running = self
+            .state(id, name)
+            .is_some_and(|state| state.name() == "running");
         if running {
             self.note_exit(id, name, &Exit::default());
             self.note(id, name, "Killed", "Task successfully killed", &[]);
@@ -367,11 +521,20 @@ impl World {
     }
 
     fn kill_all(&mut self, id: &str, reason: &str) {
-        let Some(group) = self.allocs.get(id).and_then(Alloc::spec) else { return };
-        if self.allocs.get(id).is_some_and(|alloc| alloc.tasks.is_empty())
+        let Some(group) = self.allocs.get(id).and_then(Alloc::spec) else {
+            return;
+        };
+        if self
+            .allocs
+            .get(id)
+            .is_some_and(|alloc| alloc.tasks.is_empty())
             && let Some(alloc) = self.allocs.get_mut(id)
         {
-            alloc.tasks = group.tasks.iter().map(|task| (task.name.clone(), TaskState::default())).collect();
+            alloc.tasks = group
+                .tasks
+                .iter()
+                .map(|task| (task.name.clone(), TaskState::default()))
+                .collect();
         }
         for task in &group.tasks {
             self.kill_task(id, task, "Killing", reason);
@@ -380,15 +543,30 @@ impl World {
 
     /// Restarts running tasks in place, as `alloc restart` does.
     pub fn restart_tasks(&mut self, id: &str, only: &str) -> bool {
-        let Some(group) = self.allocs.get(id).and_then(Alloc::spec) else { return false };
+        let Some(group) = self.allocs.get(id).and_then(Alloc::spec) else {
+            return false;
+        };
         let mut any = false;
-        for task in group.tasks.iter().filter(|task| only.is_empty() || task.name == only) {
-            let Some(state) = self.state(id, &task.name).filter(|state| state.name() == "running") else {
+        for task in group
+            .tasks
+            .iter()
+            .filter(|task| only.is_empty() || task.name == only)
+        {
+            let Some(state) = self
+                .state(id, &task.name)
+                .filter(|state| state.name() == "running")
+            else {
                 continue;
             };
             state.restarts += 1;
             any = true;
-            self.note(id, &task.name, "Restart Signaled", "User requested task to restart", &[]);
+            self.note(
+                id,
+                &task.name,
+                "Restart Signaled",
+                "User requested task to restart",
+                &[],
+            );
             self.note_exit(id, &task.name, &Exit::default());
             self.plan_start(id, &task.name, self.timing.start);
         }
@@ -397,14 +575,18 @@ impl World {
 
     /// A client tells the server what it has seen.
     pub(super) fn report(&mut self, id: &str) {
-        let Some(alloc) = self.allocs.get_mut(id) else { return };
+        let Some(alloc) = self.allocs.get_mut(id) else {
+            return;
+        };
         alloc.report_due = false;
         if !self.reachable(id) {
             return;
         }
         let mut tx = self.begin("AllocationUpdated");
         let now = self.now;
-        let Some(alloc) = self.allocs.get_mut(id) else { return };
+        let Some(alloc) = self.allocs.get_mut(id) else {
+            return;
+        };
         let occupied = !alloc.terminal();
         let before = alloc.client_status;
         let (status, description) = client_status(alloc);
@@ -453,5 +635,9 @@ fn client_status(alloc: &Alloc) -> (&'static str, &'static str) {
         return ("complete", text);
     }
     let ever_ran = states().any(|task| task.name() == "running" || task.started_at > 0);
-    if ever_ran { ("running", "Tasks are running") } else { ("pending", "No tasks have started") }
+    if ever_ran {
+        ("running", "Tasks are running")
+    } else {
+        ("pending", "No tasks have started")
+    }
 }

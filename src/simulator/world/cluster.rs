@@ -25,7 +25,10 @@ pub(super) fn default_scheduler_config() -> Value {
 impl World {
     /// Fills a fresh cluster.
     pub(super) fn found(&mut self, pools: Vec<String>, namespaces: Vec<String>, nodes: Vec<Node>) {
-        let builtin = [("all", "Node pool with all nodes in the cluster."), ("default", "Default node pool.")];
+        let builtin = [
+            ("all", "Node pool with all nodes in the cluster."),
+            ("default", "Default node pool."),
+        ];
         for (name, description) in builtin {
             self.add_pool(name, description);
         }
@@ -54,9 +57,16 @@ impl World {
     ///
     /// # Errors
     /// The built-in ones cannot be changed.
-    pub fn put_pool(&mut self, name: &str, description: &str, meta: &Value) -> Result<u64, Refusal> {
+    pub fn put_pool(
+        &mut self,
+        name: &str,
+        description: &str,
+        meta: &Value,
+    ) -> Result<u64, Refusal> {
         if matches!(name, "all" | "default") {
-            return Err(Refusal::bad_request(format!("modifying node pool {name:?} is not allowed")));
+            return Err(Refusal::bad_request(format!(
+                "modifying node pool {name:?} is not allowed"
+            )));
         }
         self.add_pool(name, description);
         if let Some(pool) = self.pools.get_mut(name) {
@@ -71,7 +81,9 @@ impl World {
     /// Built in, unknown, or in use.
     pub fn delete_pool(&mut self, name: &str) -> Result<u64, Refusal> {
         if matches!(name, "all" | "default") {
-            return Err(Refusal::bad_request(format!("deleting node pool {name:?} is not allowed")));
+            return Err(Refusal::bad_request(format!(
+                "deleting node pool {name:?} is not allowed"
+            )));
         }
         if !self.pools.contains_key(name) {
             return Err(Refusal::server(format!("node pool {name} not found")));
@@ -116,8 +128,11 @@ impl World {
             .iter()
             .any(|(key, entry)| key.namespace == name && entry.job.status != "dead");
         if alive {
-            let head = format!("namespace {name:?} has non-terminal jobs in regions: [{}]", self.region);
-            return Err(Refusal::many(&[head, "error deleting namespace".to_owned()]));
+            let head = format!(
+                "namespace {name:?} has non-terminal jobs in regions: [{}]",
+                self.region
+            );
+            return Err(Refusal::many(&[head]));
         }
         let tx = self.begin("NamespaceDeleted");
         self.namespaces.remove(name);
@@ -175,7 +190,8 @@ impl World {
     /// # Errors
     /// Unknown node.
     pub fn set_node_eligible(&mut self, id: &str, eligible: bool) -> Result<u64, Refusal> {
-        let index = self.change_node(id, "NodeUpdateEligibility", |node| node.eligible = eligible)?;
+        let index =
+            self.change_node(id, "NodeUpdateEligibility", |node| node.eligible = eligible)?;
         self.node_changed(Some(id));
         Ok(index)
     }
@@ -190,7 +206,11 @@ impl World {
             node.eligible = !drain;
         })?;
         if drain {
-            for alloc in self.allocs.values_mut().filter(|alloc| alloc.node_id == id && !alloc.terminal()) {
+            for alloc in self
+                .allocs
+                .values_mut()
+                .filter(|alloc| alloc.node_id == id && !alloc.terminal())
+            {
                 alloc.migrate = !matches!(alloc.job.kind(), "system" | "sysbatch");
             }
         }
@@ -198,7 +218,12 @@ impl World {
         Ok(index)
     }
 
-    fn change_node(&mut self, id: &str, kind: &'static str, change: impl FnOnce(&mut Node)) -> Result<u64, Refusal> {
+    fn change_node(
+        &mut self,
+        id: &str,
+        kind: &'static str,
+        change: impl FnOnce(&mut Node),
+    ) -> Result<u64, Refusal> {
         if !self.nodes.contains_key(id) {
             return Err(Refusal::not_found("node not found"));
         }
@@ -227,7 +252,8 @@ impl World {
         for survivor in survivors {
             if let Some(alloc) = self.allocs.get_mut(&survivor) {
                 alloc.client_status = "unknown";
-                "alloc is unknown since its node is disconnected".clone_into(&mut alloc.client_description);
+                "alloc is unknown since its node is disconnected"
+                    .clone_into(&mut alloc.client_description);
                 alloc.modify_index = index;
                 let alloc = alloc.clone();
                 self.emit_alloc(&mut tx, &alloc);
@@ -246,7 +272,9 @@ impl World {
             .map(super::Alloc::key)
             .collect();
         let everywhere = self.jobs.iter().filter(|(_, entry)| {
-            matches!(entry.job.kind(), "system" | "sysbatch") && !entry.job.stopped() && !entry.job.is_parent()
+            matches!(entry.job.kind(), "system" | "sysbatch")
+                && !entry.job.stopped()
+                && !entry.job.is_parent()
         });
         keys.extend(everywhere.map(|(key, _)| key.clone()));
         keys.sort();
@@ -291,7 +319,10 @@ fn alloc_services(world: &World, alloc: &super::Alloc) -> Vec<Value> {
         .iter()
         .map(|service| (format!("group-{}", alloc.group), service));
     let ports = alloc.ports();
-    let datacenter = world.nodes.get(&alloc.node_id).map_or("", |node| &node.datacenter);
+    let datacenter = world
+        .nodes
+        .get(&alloc.node_id)
+        .map_or("", |node| &node.datacenter);
     of_group
         .chain(of_tasks)
         .filter(|(_, service)| text(service, "Provider") == "nomad")
@@ -314,13 +345,31 @@ fn alloc_services(world: &World, alloc: &super::Alloc) -> Vec<Value> {
         .collect()
 }
 
-fn put_named(table: &mut std::collections::BTreeMap<String, Named>, name: &str, body: Value, index: u64) {
+fn put_named(
+    table: &mut std::collections::BTreeMap<String, Named>,
+    name: &str,
+    body: Value,
+    index: u64,
+) {
     let create_index = table.get(name).map_or(index, |old| old.create_index);
-    table.insert(name.to_owned(), Named { body, create_index, modify_index: index });
+    table.insert(
+        name.to_owned(),
+        Named {
+            body,
+            create_index,
+            modify_index: index,
+        },
+    );
 }
 
 fn emit_node(tx: &mut Tx, node: &Node) {
-    tx.emit("Node", &node.id, "", Vec::new(), json!({"Node": node.json()}));
+    tx.emit(
+        "Node",
+        &node.id,
+        "",
+        Vec::new(),
+        json!({"Node": node.json()}),
+    );
 }
 
 impl Named {

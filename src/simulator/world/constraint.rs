@@ -5,7 +5,7 @@ use super::spec::Constraint;
 
 /// What a constraint says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// The node may be used.
     Holds,
     /// It may not.
@@ -14,7 +14,7 @@ pub enum Verdict {
 
 /// Judges a node. `distinct_hosts` and `distinct_property` are judged elsewhere, over all allocations.
 #[must_use]
-pub fn check(constraint: &Constraint, node: &Node) -> Verdict {
+pub(super) fn check(constraint: &Constraint, node: &Node) -> Verdict {
     let left = node.resolve(&constraint.left);
     let right = node.resolve(&constraint.right);
     let holds = match constraint.operand.as_str() {
@@ -27,11 +27,17 @@ pub fn check(constraint: &Constraint, node: &Node) -> Verdict {
             _ => false,
         },
     };
-    if holds { Verdict::Holds } else { Verdict::Fails }
+    if holds {
+        Verdict::Holds
+    } else {
+        Verdict::Fails
+    }
 }
 
 fn compare(operand: &str, left: &str, right: &str) -> bool {
-    let items = |text: &str| -> Vec<String> { text.split(',').map(|item| item.trim().to_owned()).collect() };
+    let items = |text: &str| -> Vec<String> {
+        text.split(',').map(|item| item.trim().to_owned()).collect()
+    };
     match operand {
         "=" | "==" | "is" => left == right,
         "<" => ordered(left, right).is_some_and(std::cmp::Ordering::is_lt),
@@ -66,7 +72,9 @@ fn satisfies(version: &str, wanted: &str) -> bool {
     };
     wanted.split(',').all(|part| {
         let part = part.trim();
-        let end = part.find(|c: char| c.is_ascii_digit() || c == 'v').unwrap_or(part.len());
+        let end = part
+            .find(|c: char| c.is_ascii_digit() || c == 'v')
+            .unwrap_or(part.len());
         let (operand, bound) = (part[..end].trim(), &part[end..]);
         let Some(bound) = numbers(bound) else {
             return false;
@@ -136,11 +144,26 @@ mod tests {
     fn operators_mean_what_nomad_means() {
         assert_eq!(says("${attr.kernel.name}", "=", "linux"), Verdict::Holds);
         assert_eq!(says("${attr.kernel.name}", "!=", "linux"), Verdict::Fails);
-        assert_eq!(says("${attr.kernel.name}", "regexp", "^li.*x$"), Verdict::Holds);
-        assert_eq!(says("${attr.vault.version}", "semver", ">= 0.6.1"), Verdict::Holds);
-        assert_eq!(says("${attr.vault.version}", "version", ">= 2, < 3"), Verdict::Fails);
-        assert_eq!(says("${node.class}", "set_contains_any", "a,b"), Verdict::Fails);
-        assert_eq!(says("${node.datacenter}", "set_contains_any", "dc0,dc1"), Verdict::Holds);
+        assert_eq!(
+            says("${attr.kernel.name}", "regexp", "^li.*x$"),
+            Verdict::Holds
+        );
+        assert_eq!(
+            says("${attr.vault.version}", "semver", ">= 0.6.1"),
+            Verdict::Holds
+        );
+        assert_eq!(
+            says("${attr.vault.version}", "version", ">= 2, < 3"),
+            Verdict::Fails
+        );
+        assert_eq!(
+            says("${node.class}", "set_contains_any", "a,b"),
+            Verdict::Fails
+        );
+        assert_eq!(
+            says("${node.datacenter}", "set_contains_any", "dc0,dc1"),
+            Verdict::Holds
+        );
         assert_eq!(says("${meta.absent}", "=", "x"), Verdict::Fails);
     }
 

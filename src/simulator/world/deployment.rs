@@ -87,7 +87,11 @@ impl Deployment {
     /// Nomad's sentence for a rollout that runs.
     #[must_use]
     pub fn running_description(&self) -> &'static str {
-        let mut waiting = self.groups.values().filter(|group| group.unpromoted()).peekable();
+        let mut waiting = self
+            .groups
+            .values()
+            .filter(|group| group.unpromoted())
+            .peekable();
         if waiting.peek().is_none() {
             return "Deployment is running";
         }

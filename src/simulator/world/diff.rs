@@ -11,17 +11,44 @@ use super::scheduler::Updates;
 
 /// Members of a job that are not compared, or not shown. `ID` names the diff itself.
 const JOB_HIDDEN: &[&str] = &[
-    "ID", "TaskGroups", "Update", "Spreads", "VersionTag", "Payload", "NomadTokenID", "Meta",
-    "DispatchIdempotencyToken", "Multiregion",
+    "ID",
+    "TaskGroups",
+    "Update",
+    "Spreads",
+    "VersionTag",
+    "Payload",
+    "NomadTokenID",
+    "Meta",
+    "DispatchIdempotencyToken",
+    "Multiregion",
 ];
 /// Members of a group that make it `Edited` without being shown.
-const GROUP_HIDDEN: &[&str] = &["Spreads", "Name", "Tasks", "Meta", "StopAfterClientDisconnect"];
+const GROUP_HIDDEN: &[&str] = &[
+    "Spreads",
+    "Name",
+    "Tasks",
+    "Meta",
+    "StopAfterClientDisconnect",
+];
 /// Members of a task that make it `Edited` without being shown.
 const TASK_HIDDEN: &[&str] = &[
-    "RestartPolicy", "Lifecycle", "ScalingPolicies", "CSIPluginConfig", "Kind", "Name", "Env", "Meta", "Schedule",
+    "RestartPolicy",
+    "Lifecycle",
+    "ScalingPolicies",
+    "CSIPluginConfig",
+    "Kind",
+    "Name",
+    "Env",
+    "Meta",
+    "Schedule",
 ];
 /// Members whose change counts but is not shown inside their object.
-const OBJECT_HIDDEN: &[(&str, &str)] = &[("Update", "Stagger"), ("Scaling", "ID"), ("Scaling", "CreateIndex"), ("Scaling", "ModifyIndex")];
+const OBJECT_HIDDEN: &[(&str, &str)] = &[
+    ("Update", "Stagger"),
+    ("Scaling", "ID"),
+    ("Scaling", "CreateIndex"),
+    ("Scaling", "ModifyIndex"),
+];
 
 /// Objects in lists go by a name of their own.
 const SINGULAR: &[(&str, &str)] = &[
@@ -50,7 +77,7 @@ pub(super) fn job(old: Option<&Job>, new: &Job, updates: &BTreeMap<String, Updat
     fields.extend(map_fields("Meta", &before["Meta"], &after["Meta"]));
     sort(&mut fields);
     let objects = objects(before, after, JOB_HIDDEN);
-    let groups = groups(before, after, old, new, updates);
+    let groups = groups(before, after, updates);
     let edited = !fields.is_empty()
         || !objects.is_empty()
         || groups.iter().any(|group| text(group, "Type") != "None");
@@ -65,17 +92,23 @@ pub(super) fn job(old: Option<&Job>, new: &Job, updates: &BTreeMap<String, Updat
     })
 }
 
-fn groups(before: &Value, after: &Value, old: Option<&Job>, new: &Job, updates: &BTreeMap<String, Updates>) -> Vec<Value> {
+fn groups(before: &Value, after: &Value, updates: &BTreeMap<String, Updates>) -> Vec<Value> {
     let (olds, news) = (named(before, "TaskGroups"), named(after, "TaskGroups"));
     let names: BTreeSet<_> = olds.keys().chain(news.keys()).copied().collect();
-    let whole_job = old.is_some_and(|old| old.spec["Meta"] != new.spec["Meta"]);
     names
         .into_iter()
-        .map(|name| group(name, olds.get(name).copied(), news.get(name).copied(), updates.get(name), whole_job))
+        .map(|name| {
+            group(
+                name,
+                olds.get(name).copied(),
+                news.get(name).copied(),
+                updates.get(name),
+            )
+        })
         .collect()
 }
 
-fn group(name: &str, old: Option<&Value>, new: Option<&Value>, updates: Option<&Updates>, whole_job: bool) -> Value {
+fn group(name: &str, old: Option<&Value>, new: Option<&Value>, updates: Option<&Updates>) -> Value {
     let (kind, before, after) = sides(old, new);
     let mut fields = primitives(before, after, GROUP_HIDDEN, false);
     fields.extend(map_fields("Meta", &before["Meta"], &after["Meta"]));
@@ -98,7 +131,6 @@ fn group(name: &str, old: Option<&Value>, new: Option<&Value>, updates: Option<&
         "Edited" if !edited => "None",
         kind => kind,
     };
-    let _ = whole_job;
     json!({
         "Type": kind, "Name": name, "Fields": nullable(fields), "Objects": nullable(objects),
         "Tasks": nullable(tasks), "Updates": update_counts(updates),
@@ -106,19 +138,30 @@ fn group(name: &str, old: Option<&Value>, new: Option<&Value>, updates: Option<&
 }
 
 fn stagger_changed(before: &Value, after: &Value) -> bool {
-    before["Update"].is_object() && after["Update"].is_object() && before["Update"]["Stagger"] != after["Update"]["Stagger"]
+    before["Update"].is_object()
+        && after["Update"].is_object()
+        && before["Update"]["Stagger"] != after["Update"]["Stagger"]
 }
 
 fn annotate_count(fields: &mut [Value]) {
-    for field in fields.iter_mut().filter(|field| text(field, "Name") == "Count") {
+    for field in fields
+        .iter_mut()
+        .filter(|field| text(field, "Name") == "Count")
+    {
         let number = |name: &str| text(field, name).parse::<i64>().unwrap_or(0);
-        let why = if number("New") > number("Old") { "forces create" } else { "forces destroy" };
+        let why = if number("New") > number("Old") {
+            "forces create"
+        } else {
+            "forces destroy"
+        };
         field["Annotations"] = json!([why]);
     }
 }
 
 fn update_counts(updates: Option<&Updates>) -> Value {
-    let Some(updates) = updates else { return Value::Null };
+    let Some(updates) = updates else {
+        return Value::Null;
+    };
     let counts = [
         ("ignore", updates.ignore),
         ("create", updates.place),
@@ -133,7 +176,11 @@ fn update_counts(updates: Option<&Updates>) -> Value {
         .filter(|(_, count)| *count > 0)
         .map(|(name, count)| (name.to_owned(), json!(count)))
         .collect();
-    if counts.is_empty() { Value::Null } else { Value::Object(counts) }
+    if counts.is_empty() {
+        Value::Null
+    } else {
+        Value::Object(counts)
+    }
 }
 
 fn task(name: &str, old: Option<&Value>, new: Option<&Value>, group: &str) -> Value {
@@ -154,7 +201,9 @@ fn task(name: &str, old: Option<&Value>, new: Option<&Value>, group: &str) -> Va
         ("Added", "Added") => Some("forces create"),
         ("Deleted", "Deleted") => Some("forces destroy"),
         ("Added" | "Deleted", _) => Some("forces create/destroy update"),
-        _ if task_is_destructive(before, after) || log_files_changed(before, after) => Some("forces create/destroy update"),
+        _ if task_is_destructive(before, after) || log_files_changed(before, after) => {
+            Some("forces create/destroy update")
+        }
         _ => Some("forces in-place update"),
     };
     json!({
@@ -168,7 +217,10 @@ fn log_files_changed(before: &Value, after: &Value) -> bool {
     before["LogConfig"] != after["LogConfig"]
 }
 
-fn sides<'a>(old: Option<&'a Value>, new: Option<&'a Value>) -> (&'static str, &'a Value, &'a Value) {
+fn sides<'a>(
+    old: Option<&'a Value>,
+    new: Option<&'a Value>,
+) -> (&'static str, &'a Value, &'a Value) {
     const NOTHING: &Value = &Value::Null;
     match (old, new) {
         (None, Some(new)) => ("Added", NOTHING, new),
@@ -189,11 +241,20 @@ fn differs(before: &Value, after: &Value, hidden: &[&str], shown: &[&str]) -> bo
 }
 
 fn named<'a>(of: &'a Value, member: &str) -> BTreeMap<&'a str, &'a Value> {
-    list(of, member).iter().map(|item| (text(item, "Name"), item)).collect()
+    list(of, member)
+        .iter()
+        .map(|item| (text(item, "Name"), item))
+        .collect()
 }
 
 fn keys<'a>(before: &'a Value, after: &'a Value) -> BTreeSet<&'a str> {
-    let names = |value: &'a Value| value.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+    let names = |value: &'a Value| {
+        value
+            .as_object()
+            .into_iter()
+            .flat_map(Map::keys)
+            .map(String::as_str)
+    };
     names(before).chain(names(after)).collect()
 }
 
@@ -239,7 +300,12 @@ fn map_fields(label: &str, before: &Value, after: &Value) -> Vec<Value> {
         .into_iter()
         .filter_map(|key| {
             let (old, new) = (plain(&before[key]), plain(&after[key]));
-            field(&format!("{label}[{key}]"), old.as_deref(), new.as_deref(), false)
+            field(
+                &format!("{label}[{key}]"),
+                old.as_deref(),
+                new.as_deref(),
+                false,
+            )
         })
         .collect()
 }
@@ -288,7 +354,9 @@ fn object_diff(name: &str, old: &Value, new: &Value) -> Option<Value> {
             fields.clear();
         }
     }
-    Some(json!({"Type": kind, "Name": name, "Fields": nullable(fields), "Objects": nullable(inner)}))
+    Some(
+        json!({"Type": kind, "Name": name, "Fields": nullable(fields), "Objects": nullable(inner)}),
+    )
 }
 
 fn list_diff(name: &str, old: &Value, new: &Value) -> Vec<Value> {
@@ -302,7 +370,10 @@ fn list_diff(name: &str, old: &Value, new: &Value) -> Vec<Value> {
     if gone.iter().chain(&come).all(|item| plain(item).is_some()) {
         return vec![set_diff(name, &olds, &gone, &come)];
     }
-    let label = SINGULAR.iter().find(|(many, _)| *many == name).map_or(name, |(_, one)| *one);
+    let label = SINGULAR
+        .iter()
+        .find(|(many, _)| *many == name)
+        .map_or(name, |(_, one)| *one);
     let mut found = Vec::new();
     let mut left = gone.clone();
     for item in come {
@@ -318,9 +389,10 @@ fn list_diff(name: &str, old: &Value, new: &Value) -> Vec<Value> {
 
 /// Whether two items of a list are the same thing, changed.
 fn same_identity(old: &Value, new: &Value) -> bool {
-    ["Name", "DestPath", "Label"]
-        .iter()
-        .any(|name| old.get(*name).is_some_and(|value| !text(old, name).is_empty() && new.get(*name) == Some(value)))
+    ["Name", "DestPath", "Label"].iter().any(|name| {
+        old.get(*name)
+            .is_some_and(|value| !text(old, name).is_empty() && new.get(*name) == Some(value))
+    })
 }
 
 fn set_diff(name: &str, olds: &[Value], gone: &[&Value], come: &[&Value]) -> Value {
@@ -344,5 +416,9 @@ fn sort(fields: &mut [Value]) {
 }
 
 fn nullable(items: Vec<Value>) -> Value {
-    if items.is_empty() { Value::Null } else { Value::Array(items) }
+    if items.is_empty() {
+        Value::Null
+    } else {
+        Value::Array(items)
+    }
 }

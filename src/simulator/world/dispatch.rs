@@ -54,18 +54,33 @@ impl World {
             return Err(Refusal::server("parameterized job not found"));
         };
         if !parent.is_parameterized() {
-            return Err(Refusal::server(format!("Specified job {:?} is not a parameterized job", key.id)));
+            return Err(Refusal::server(format!(
+                "Specified job {:?} is not a parameterized job",
+                key.id
+            )));
         }
         if parent.stopped() {
-            return Err(Refusal::server(format!("Specified job {:?} is stopped", key.id)));
+            return Err(Refusal::server(format!(
+                "Specified job {:?} is stopped",
+                key.id
+            )));
         }
         check(&parent.spec, request)?;
         let token = request.idempotency_token.clone();
         if let Some(known) = self.known_dispatch(key, &token) {
             return Ok(known);
         }
-        let prefix = if request.id_prefix.is_empty() { String::new() } else { format!("{}-", request.id_prefix) };
-        let id = format!("{}/dispatch-{prefix}{}-{}", key.id, self.now / SECOND, self.random.hex8());
+        let prefix = if request.id_prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{}-", request.id_prefix)
+        };
+        let id = format!(
+            "{}/dispatch-{prefix}{}-{}",
+            key.id,
+            self.now / SECOND,
+            self.random.hex8()
+        );
         let child = JobKey::new(&key.namespace, &id);
         let mut spec = (*parent.spec).clone();
         spec["ID"] = json!(id);
@@ -112,17 +127,25 @@ fn merged(old: &Value, more: &BTreeMap<String, String>) -> Value {
     for (name, value) in more {
         meta.insert(name.clone(), json!(value));
     }
-    if meta.is_empty() { Value::Null } else { Value::Object(meta) }
+    if meta.is_empty() {
+        Value::Null
+    } else {
+        Value::Object(meta)
+    }
 }
 
 fn check(spec: &Value, request: &Dispatch) -> Result<(), Refusal> {
     let config = &spec["ParameterizedJob"];
     let payload = text(config, "Payload");
     if payload == "required" && request.payload_size == 0 {
-        return Err(Refusal::server("Payload is not provided but required by parameterized job"));
+        return Err(Refusal::server(
+            "Payload is not provided but required by parameterized job",
+        ));
     }
     if payload == "forbidden" && request.payload_size > 0 {
-        return Err(Refusal::server("Payload provided but forbidden by parameterized job"));
+        return Err(Refusal::server(
+            "Payload provided but forbidden by parameterized job",
+        ));
     }
     if request.payload_size > PAYLOAD_LIMIT {
         return Err(Refusal::server(format!(

@@ -102,7 +102,10 @@ fn apply(behaviour: &mut Behaviour, script: &Script, image: &str) {
         behaviour.exit = Exit {
             code: script.exit_code.unwrap_or(if script.oom { 137 } else { 0 }),
             signal: script.exit_signal.unwrap_or(if script.oom { 9 } else { 0 }),
-            message: script.exit_message.clone().unwrap_or_else(|| default_message(script)),
+            message: script
+                .exit_message
+                .clone()
+                .unwrap_or_else(|| default_message(script)),
             oom: script.oom,
         };
     }
@@ -113,7 +116,9 @@ fn apply(behaviour: &mut Behaviour, script: &Script, image: &str) {
 fn default_message(script: &Script) -> String {
     match script.exit_code {
         _ if script.oom => "OOM Killed".to_owned(),
-        Some(code) if code != 0 => format!("Docker container exited with non-zero exit code: {code}"),
+        Some(code) if code != 0 => {
+            format!("Docker container exited with non-zero exit code: {code}")
+        }
         _ => String::new(),
     }
 }

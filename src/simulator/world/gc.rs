@@ -12,10 +12,12 @@ impl World {
             .iter()
             .filter(|(_, entry)| {
                 let job = &entry.job;
-                job.status == "dead" && (job.stopped() || matches!(job.kind(), "batch" | "sysbatch")) && !(job.is_parent() && !job.stopped())
+                let finished = matches!(job.kind(), "batch" | "sysbatch") && !job.is_parent();
+                job.status == "dead" && (job.stopped() || finished)
             })
             .filter(|(key, _)| {
-                self.allocs_of(key).all(super::Alloc::client_terminal) && self.evals_of(key).all(super::Eval::terminal)
+                self.allocs_of(key).all(super::Alloc::client_terminal)
+                    && self.evals_of(key).all(super::Eval::terminal)
             })
             .map(|(key, _)| key.clone())
             .collect();
@@ -39,7 +41,9 @@ impl World {
 
     /// Deletes one job as the garbage collection does, whatever its state.
     pub fn forget_job(&mut self, key: &JobKey) {
-        let Some(job) = self.job(key).cloned() else { return };
+        let Some(job) = self.job(key).cloned() else {
+            return;
+        };
         let mut tx = self.begin("BatchJobDeregistered");
         self.purge(&mut tx, key, &job);
         self.touch(Table::Evals, &tx);

@@ -10,12 +10,19 @@ use super::timers::Due;
 impl World {
     /// Looks anew at when an allocation will have been well for long enough. Called after every change of its tasks.
     pub(super) fn watch_health(&mut self, id: &str) {
-        let Some(alloc) = self.allocs.get(id) else { return };
-        if alloc.deployment_id.is_empty() || alloc.verdict.is_some() || alloc.desired_status != "run" {
+        let Some(alloc) = self.allocs.get(id) else {
+            return;
+        };
+        if alloc.deployment_id.is_empty()
+            || alloc.verdict.is_some()
+            || alloc.desired_status != "run"
+        {
             return;
         }
         let Some(group) = alloc.spec() else { return };
-        let Some(update) = group.update.clone() else { return };
+        let Some(update) = group.update.clone() else {
+            return;
+        };
         if alloc.tasks.values().any(|task| task.failed) {
             self.decide_health(id, false, "Unhealthy because of failed task");
             return;
@@ -25,34 +32,62 @@ impl World {
             .tasks
             .iter()
             .filter(must_run)
-            .map(|task| alloc.tasks.get(&task.name).filter(|state| state.name() == "running").map(|state| state.started_at))
+            .map(|task| {
+                alloc
+                    .tasks
+                    .get(&task.name)
+                    .filter(|state| state.name() == "running")
+                    .map(|state| state.started_at)
+            })
             .collect();
         let blocked = self.scripts.unhealthy(&alloc.job, &group).is_some();
         let first = alloc.health_watch == 0;
         let create_time = alloc.create_time;
-        let Some(alloc) = self.allocs.get_mut(id) else { return };
+        let Some(alloc) = self.allocs.get_mut(id) else {
+            return;
+        };
         alloc.health_watch += 1;
         let watch = alloc.health_watch;
         if first {
             let at = create_time.max(self.now) + update.healthy_deadline;
-            self.timers.add(at, Due::HealthDeadline { alloc: id.to_owned() });
+            self.timers.add(
+                at,
+                Due::HealthDeadline {
+                    alloc: id.to_owned(),
+                },
+            );
         }
         if let Some(started) = started.filter(|_| !blocked) {
             let since = started.into_iter().max().unwrap_or(self.now);
             let at = (since + update.min_healthy).max(self.now);
-            self.timers.add(at, Due::Healthy { alloc: id.to_owned(), watch });
+            self.timers.add(
+                at,
+                Due::Healthy {
+                    alloc: id.to_owned(),
+                    watch,
+                },
+            );
         }
     }
 
     pub(super) fn healthy_long_enough(&mut self, id: &str, watch: u64) {
-        if self.allocs.get(id).is_some_and(|alloc| alloc.health_watch == watch) {
+        if self
+            .allocs
+            .get(id)
+            .is_some_and(|alloc| alloc.health_watch == watch)
+        {
             self.decide_health(id, true, "");
         }
     }
 
     pub(super) fn health_deadline(&mut self, id: &str) {
-        let Some(alloc) = self.allocs.get(id) else { return };
-        if alloc.verdict.is_some() || alloc.desired_status != "run" || alloc.deployment_id.is_empty() {
+        let Some(alloc) = self.allocs.get(id) else {
+            return;
+        };
+        if alloc.verdict.is_some()
+            || alloc.desired_status != "run"
+            || alloc.deployment_id.is_empty()
+        {
             return;
         }
         let Some(group) = alloc.spec() else { return };
@@ -72,7 +107,9 @@ impl World {
 
     fn decide_health(&mut self, id: &str, healthy: bool, why: &str) {
         let time = self.now;
-        let Some(alloc) = self.allocs.get_mut(id) else { return };
+        let Some(alloc) = self.allocs.get_mut(id) else {
+            return;
+        };
         if alloc.verdict.is_some() {
             return;
         }
@@ -97,7 +134,9 @@ impl World {
     /// Puts what the client has decided into the allocation; part of its report.
     pub(super) fn report_health(&mut self, tx: &mut Tx, id: &str) {
         let now = self.now;
-        let Some(alloc) = self.allocs.get_mut(id) else { return };
+        let Some(alloc) = self.allocs.get_mut(id) else {
+            return;
+        };
         let (Some(verdict), None) = (alloc.verdict, alloc.healthy()) else {
             return;
         };
@@ -111,5 +150,10 @@ impl World {
 pub(super) fn set_health(alloc: &mut Alloc, verdict: bool, now: Nanos, index: u64) {
     let canary = alloc.is_canary();
     alloc.verdict = Some(verdict);
-    alloc.health = Some(Health { healthy: Some(verdict), at: now, canary, modify_index: index });
+    alloc.health = Some(Health {
+        healthy: Some(verdict),
+        at: now,
+        canary,
+        modify_index: index,
+    });
 }

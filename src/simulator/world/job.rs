@@ -20,7 +20,10 @@ pub struct JobKey {
 impl JobKey {
     /// Names a job.
     pub fn new(namespace: impl Into<String>, id: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), id: id.into() }
+        Self {
+            namespace: namespace.into(),
+            id: id.into(),
+        }
     }
 }
 
@@ -143,7 +146,7 @@ pub struct JobEntry {
 }
 
 /// How many versions are kept besides tagged ones.
-pub const TRACKED_VERSIONS: usize = 6;
+pub(super) const TRACKED_VERSIONS: usize = 6;
 
 impl JobEntry {
     /// Remembers the current version, and forgets the oldest beyond the limit; the newest stable one stays.
@@ -151,11 +154,16 @@ impl JobEntry {
         let current = self.job.clone();
         self.versions.retain(|job| job.version != current.version);
         self.versions.insert(0, current);
-        self.versions.sort_by_key(|job| std::cmp::Reverse(job.version));
+        self.versions
+            .sort_by_key(|job| std::cmp::Reverse(job.version));
         let stable = self.versions.iter().position(|job| job.stable);
         while self.versions.len() > TRACKED_VERSIONS {
             let last = self.versions.len() - 1;
-            let victim = if stable == Some(last) && last > 1 { last - 1 } else { last };
+            let victim = if stable == Some(last) && last > 1 {
+                last - 1
+            } else {
+                last
+            };
             let gone = self.versions.remove(victim);
             self.submissions.remove(&gone.version);
         }

@@ -14,10 +14,16 @@ pub fn int(value: &Value, name: &str) -> i64 {
     let Some(value) = value.get(name) else {
         return 0;
     };
-    value.as_i64().or_else(|| value.as_f64().map(round)).unwrap_or(0)
+    value
+        .as_i64()
+        .or_else(|| value.as_f64().map(round))
+        .unwrap_or(0)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "1.0 is as good as 1; saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "1.0 is as good as 1; saturates"
+)]
 fn round(value: f64) -> i64 {
     value as i64
 }

@@ -37,7 +37,11 @@ impl World {
         let mut tx = self.begin("JobDeregistered");
         let index = tx.index;
         let eval_id = if purge {
-            let eval = if job.is_parent() { String::new() } else { self.add_eval(&mut tx, key, "job-deregister", 0) };
+            let eval = if job.is_parent() {
+                String::new()
+            } else {
+                self.add_eval(&mut tx, key, "job-deregister", 0)
+            };
             self.purge(&mut tx, key, &job);
             eval
         } else {
@@ -50,7 +54,11 @@ impl World {
             }
             let submission = self.submission(key, job.version);
             self.new_version(&mut tx, key, Arc::new(spec), submission);
-            if job.is_parent() { String::new() } else { self.add_eval(&mut tx, key, "job-deregister", 0) }
+            if job.is_parent() {
+                String::new()
+            } else {
+                self.add_eval(&mut tx, key, "job-deregister", 0)
+            }
         };
         if let Some(eval) = self.evals.get_mut(&eval_id) {
             "service".clone_into(&mut eval.kind);
@@ -85,10 +93,21 @@ impl World {
         if let Some(children) = self.children.get_mut(&parent) {
             children.remove(key);
         }
-        for table in [Table::Jobs, Table::Summaries, Table::Allocs, Table::Deployments] {
+        for table in [
+            Table::Jobs,
+            Table::Summaries,
+            Table::Allocs,
+            Table::Deployments,
+        ] {
             self.touch(table, tx);
         }
-        tx.emit("Job", &key.id, &key.namespace, Vec::new(), json!({"Job": job.json(), "Deleted": true}));
+        tx.emit(
+            "Job",
+            &key.id,
+            &key.namespace,
+            Vec::new(),
+            json!({"Job": job.json(), "Deleted": true}),
+        );
     }
 
     /// The submission of a version.
@@ -101,7 +120,12 @@ impl World {
     ///
     /// # Errors
     /// Unknown job or version, the current version, or another one than enforced.
-    pub fn revert(&mut self, key: &JobKey, version: u64, enforce: Option<u64>) -> Result<Written, Refusal> {
+    pub fn revert(
+        &mut self,
+        key: &JobKey,
+        version: u64,
+        enforce: Option<u64>,
+    ) -> Result<Written, Refusal> {
         let missing = || Refusal::server(format!("job {:?} not found", key.id));
         let entry = self.jobs.get(key).ok_or_else(missing)?;
         if let Some(prior) = enforce
@@ -115,22 +139,37 @@ impl World {
         if entry.job.version == version {
             return Err(Refusal::server("can't revert to current version"));
         }
-        let old = entry.versions.iter().find(|job| job.version == version).cloned().ok_or_else(|| {
-            Refusal::server(format!(
-                "job {:?} in namespace {:?} at version {version} not found",
-                key.id, key.namespace
-            ))
-        })?;
+        let old = entry
+            .versions
+            .iter()
+            .find(|job| job.version == version)
+            .cloned()
+            .ok_or_else(|| {
+                Refusal::server(format!(
+                    "job {:?} in namespace {:?} at version {version} not found",
+                    key.id, key.namespace
+                ))
+            })?;
         let submission = self.submission(key, version);
         Ok(self.write_version(key, old.spec.clone(), submission, "job-register"))
     }
 
-    fn write_version(&mut self, key: &JobKey, spec: Arc<Value>, submission: Option<Value>, trigger: &'static str) -> Written {
+    fn write_version(
+        &mut self,
+        key: &JobKey,
+        spec: Arc<Value>,
+        submission: Option<Value>,
+        trigger: &'static str,
+    ) -> Written {
         let mut tx = self.begin("JobRegistered");
         let index = tx.index;
         self.new_version(&mut tx, key, spec, submission);
         let parent = self.job(key).is_some_and(|job| job.is_parent());
-        let eval_id = if parent { String::new() } else { self.add_eval(&mut tx, key, trigger, 0) };
+        let eval_id = if parent {
+            String::new()
+        } else {
+            self.add_eval(&mut tx, key, trigger, 0)
+        };
         self.refresh_job(&mut tx, key);
         self.commit(tx);
         self.track_periodic(key);
@@ -177,18 +216,26 @@ impl World {
     /// 404 without the job, 400 for a request that cannot be.
     pub fn scale(&mut self, key: &JobKey, scale: &Scale) -> Result<Written, Refusal> {
         if scale.error && scale.count.is_some() {
-            return Err(Refusal::bad_request("scaling action should not contain count if error is true"));
+            return Err(Refusal::bad_request(
+                "scaling action should not contain count if error is true",
+            ));
         }
         let Some(group) = scale.group.clone() else {
-            return Err(Refusal::bad_request("missing task group name for scaling action"));
+            return Err(Refusal::bad_request(
+                "missing task group name for scaling action",
+            ));
         };
         if scale.count.is_some_and(|count| count < 0) {
-            return Err(Refusal::bad_request("scaling action count can't be negative"));
+            return Err(Refusal::bad_request(
+                "scaling action count can't be negative",
+            ));
         }
         let Some(job) = self.job(key).cloned() else {
             return Err(Refusal::not_found(format!("job {:?} not found", key.id)));
         };
-        let position = list(&job.spec, "TaskGroups").iter().position(|found| text(found, "Name") == group);
+        let position = list(&job.spec, "TaskGroups")
+            .iter()
+            .position(|found| text(found, "Name") == group);
         let Some(position) = position else {
             return Err(Refusal::bad_request(format!(
                 "task group {group:?} specified for scaling does not exist in job"
@@ -202,9 +249,13 @@ impl World {
                 job.job_modify_index
             )));
         }
-        let active = self.latest_deployment(key).is_some_and(|found| found.active() && found.job_create_index == job.create_index);
+        let active = self
+            .latest_deployment(key)
+            .is_some_and(|found| found.active() && found.job_create_index == job.create_index);
         if scale.count.is_some() && active {
-            return Err(Refusal::bad_request("job scaling blocked due to active deployment"));
+            return Err(Refusal::bad_request(
+                "job scaling blocked due to active deployment",
+            ));
         }
         let previous = job.spec["TaskGroups"][position]["Count"].clone();
         let written = match scale.count {
@@ -224,14 +275,25 @@ impl World {
         Ok(written)
     }
 
-    fn note_scaling(&mut self, key: &JobKey, group: &str, scale: &Scale, previous: &Value, written: &Written) {
+    fn note_scaling(
+        &mut self,
+        key: &JobKey,
+        group: &str,
+        scale: &Scale,
+        previous: &Value,
+        written: &Written,
+    ) {
         let event = json!({
             "Count": scale.count, "PreviousCount": previous, "Message": scale.message, "Error": scale.error,
             "Meta": scale.meta, "EvalID": if written.eval_id.is_empty() { Value::Null } else { json!(written.eval_id) },
             "Time": self.now, "CreateIndex": written.index,
         });
         if let Some(entry) = self.jobs.get_mut(key) {
-            entry.scaling_events.entry(group.to_owned()).or_default().insert(0, event);
+            entry
+                .scaling_events
+                .entry(group.to_owned())
+                .or_default()
+                .insert(0, event);
         }
     }
 
@@ -252,7 +314,11 @@ impl World {
         if force_reschedule {
             let failed: Vec<_> = self
                 .allocs_of(key)
-                .filter(|alloc| alloc.client_status == "failed" && alloc.desired_status == "run" && alloc.next.is_empty())
+                .filter(|alloc| {
+                    alloc.client_status == "failed"
+                        && alloc.desired_status == "run"
+                        && alloc.next.is_empty()
+                })
                 .filter(|alloc| {
                     alloc
                         .spec()
@@ -294,7 +360,13 @@ impl World {
     ///
     /// # Errors
     /// Unknown job or version.
-    pub fn tag_version(&mut self, key: &JobKey, name: &str, version: Option<u64>, description: &str) -> Result<u64, Refusal> {
+    pub fn tag_version(
+        &mut self,
+        key: &JobKey,
+        name: &str,
+        version: Option<u64>,
+        description: &str,
+    ) -> Result<u64, Refusal> {
         if !self.jobs.contains_key(key) {
             return Err(Refusal::server(format!("job {:?} not found", key.id)));
         }
@@ -331,10 +403,16 @@ impl World {
 impl World {
     /// Somebody else changes a job: its priority moves by one, and with it its version and `JobModifyIndex`.
     pub fn bump(&mut self, key: &JobKey) {
-        let Some(job) = self.job(key).cloned() else { return };
+        let Some(job) = self.job(key).cloned() else {
+            return;
+        };
         let mut spec = (*job.spec).clone();
         let priority = super::json::int(&spec, "Priority");
-        spec["Priority"] = json!(if priority >= 100 { priority - 1 } else { priority + 1 });
+        spec["Priority"] = json!(if priority >= 100 {
+            priority - 1
+        } else {
+            priority + 1
+        });
         let submission = self.submission(key, job.version);
         self.write_version(key, Arc::new(spec), submission, "job-register");
     }

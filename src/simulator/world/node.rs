@@ -55,7 +55,10 @@ impl Node {
             ("cpu.arch", "amd64"),
             ("os.name", "debian"),
             ("os.version", "12"),
-            ("os.signals", "SIGABRT,SIGHUP,SIGINT,SIGKILL,SIGQUIT,SIGTERM,SIGUSR1,SIGUSR2"),
+            (
+                "os.signals",
+                "SIGABRT,SIGHUP,SIGINT,SIGKILL,SIGQUIT,SIGTERM,SIGUSR1,SIGUSR2",
+            ),
             ("nomad.version", "2.0.6-dev"),
             ("nomad.service_discovery", "true"),
             ("consul.version", "1.20.0"),
@@ -106,7 +109,10 @@ impl Node {
     /// What `${…}` stands for on this node; `None` when it has no such value.
     #[must_use]
     pub fn resolve(&self, target: &str) -> Option<String> {
-        let Some(name) = target.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
+        let Some(name) = target
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}'))
+        else {
             return Some(target.to_owned());
         };
         match name {

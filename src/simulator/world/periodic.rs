@@ -81,7 +81,9 @@ impl Cron {
     fn day_fits(&self, at: DateTime) -> bool {
         let number = |value: i8| u32::try_from(value).unwrap_or(0);
         let day = self.days.contains(&number(at.day()));
-        let weekday = self.weekdays.contains(&number(at.weekday().to_sunday_zero_offset()));
+        let weekday = self
+            .weekdays
+            .contains(&number(at.weekday().to_sunday_zero_offset()));
         let fits = match (self.any_day, self.any_weekday) {
             (false, false) => day || weekday,
             _ => day && weekday,
@@ -99,7 +101,11 @@ impl Cron {
             if self.day_fits(day)
                 && let Some((hour, minute, second)) = self.time_from(from)
             {
-                let at = day.date().at(hour, minute, second, 0).to_zoned(TimeZone::UTC).ok()?;
+                let at = day
+                    .date()
+                    .at(hour, minute, second, 0)
+                    .to_zoned(TimeZone::UTC)
+                    .ok()?;
                 return Some(at.timestamp().as_second() * SECOND);
             }
             day = day.date().tomorrow().ok()?.at(0, 0, 0, 0);
@@ -179,12 +185,22 @@ impl World {
         let Some(job) = self.job(key) else { return };
         if let Some(at) = next_launch(&job.spec, self.now) {
             let spec = job.job_modify_index;
-            self.timers.add(at, Due::Periodic { key: key.clone(), spec });
+            self.timers.add(
+                at,
+                Due::Periodic {
+                    key: key.clone(),
+                    spec,
+                },
+            );
         }
     }
 
     pub(super) fn periodic_due(&mut self, key: &JobKey, spec: u64) {
-        let Some(job) = self.job(key).cloned().filter(|job| job.job_modify_index == spec) else {
+        let Some(job) = self
+            .job(key)
+            .cloned()
+            .filter(|job| job.job_modify_index == spec)
+        else {
             return;
         };
         let overlaps = flag(&job.spec["Periodic"], "ProhibitOverlap")
@@ -241,23 +257,53 @@ mod tests {
 
     fn next(spec: &str, now: &str) -> String {
         let now: jiff::Timestamp = now.parse().expect("test time");
-        let at = Cron::parse(spec).expect("test cron").next(now.as_second() * SECOND);
-        super::super::time::timestamp(at.expect("a next time")).as_str().expect("text").to_owned()
+        let at = Cron::parse(spec)
+            .expect("test cron")
+            .next(now.as_second() * SECOND);
+        super::super::time::timestamp(at.expect("a next time"))
+            .as_str()
+            .expect("text")
+            .to_owned()
     }
 
     #[test]
     fn the_next_start_is_the_first_moment_that_fits() {
-        assert_eq!(next("*/5 * * * *", "2026-01-01T00:02:03Z"), "2026-01-01T00:05:00Z");
-        assert_eq!(next("0 3 * * *", "2026-01-01T03:00:00Z"), "2026-01-02T03:00:00Z");
-        assert_eq!(next("*/10 * * * * *", "2026-01-01T00:00:01Z"), "2026-01-01T00:00:10Z");
-        assert_eq!(next("0 0 29 2 *", "2026-01-01T00:00:00Z"), "2028-02-29T00:00:00Z");
-        assert_eq!(next("30 8 * * mon-fri", "2026-01-03T00:00:00Z"), "2026-01-05T08:30:00Z");
-        assert_eq!(next("@daily", "2026-01-01T12:00:00Z"), "2026-01-02T00:00:00Z");
+        assert_eq!(
+            next("*/5 * * * *", "2026-01-01T00:02:03Z"),
+            "2026-01-01T00:05:00Z"
+        );
+        assert_eq!(
+            next("0 3 * * *", "2026-01-01T03:00:00Z"),
+            "2026-01-02T03:00:00Z"
+        );
+        assert_eq!(
+            next("*/10 * * * * *", "2026-01-01T00:00:01Z"),
+            "2026-01-01T00:00:10Z"
+        );
+        assert_eq!(
+            next("0 0 29 2 *", "2026-01-01T00:00:00Z"),
+            "2028-02-29T00:00:00Z"
+        );
+        assert_eq!(
+            next("30 8 * * mon-fri", "2026-01-03T00:00:00Z"),
+            "2026-01-05T08:30:00Z"
+        );
+        assert_eq!(
+            next("@daily", "2026-01-01T12:00:00Z"),
+            "2026-01-02T00:00:00Z"
+        );
     }
 
     #[test]
     fn what_is_no_cron_expression_is_refused() {
-        for spec in ["", "* * * *", "60 * * * *", "a * * * *", "*/0 * * * *", "5-1 * * * *"] {
+        for spec in [
+            "",
+            "* * * *",
+            "60 * * * *",
+            "a * * * *",
+            "*/0 * * * *",
+            "5-1 * * * *",
+        ] {
             assert_eq!(Cron::parse(spec), None, "{spec}");
         }
     }

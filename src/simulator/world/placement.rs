@@ -46,7 +46,10 @@ impl Metric {
 
     fn exhaust(&mut self, node: &Node, dimension: &str) {
         self.exhausted += 1;
-        *self.dimension_exhausted.entry(dimension.to_owned()).or_default() += 1;
+        *self
+            .dimension_exhausted
+            .entry(dimension.to_owned())
+            .or_default() += 1;
         if !node.class.is_empty() {
             *self.class_exhausted.entry(node.class.clone()).or_default() += 1;
         }
@@ -77,12 +80,16 @@ impl Metric {
 }
 
 fn map(of: &BTreeMap<String, u64>) -> Value {
-    if of.is_empty() { Value::Null } else { json!(of) }
+    if of.is_empty() {
+        Value::Null
+    } else {
+        json!(of)
+    }
 }
 
 /// What a group asks of a node.
 #[derive(Debug)]
-pub struct Ask<'a> {
+pub(super) struct Ask<'a> {
     /// Datacenters, patterns with `*`.
     pub datacenters: &'a [String],
     /// Pool; `all` is every pool.
@@ -105,8 +112,12 @@ impl Ask<'_> {
 
     /// Whether a node is in the pool and in one of the datacenters.
     #[must_use]
-    pub fn in_reach(&self, node: &Node) -> bool {
-        self.in_pool(node) && self.datacenters.iter().any(|pattern| constraint::glob(pattern, &node.datacenter))
+    pub(super) fn in_reach(&self, node: &Node) -> bool {
+        self.in_pool(node)
+            && self
+                .datacenters
+                .iter()
+                .any(|pattern| constraint::glob(pattern, &node.datacenter))
     }
 
     fn in_pool(&self, node: &Node) -> bool {
@@ -115,7 +126,7 @@ impl Ask<'_> {
 
     /// The first reason for which a node cannot run the group, whatever room it has.
     #[must_use]
-    pub fn infeasible(&self, node: &Node) -> Option<String> {
+    pub(super) fn infeasible(&self, node: &Node) -> Option<String> {
         if let Some(reason) = self.refused {
             return Some(reason.to_owned());
         }
@@ -133,11 +144,22 @@ impl Ask<'_> {
         if self.group.tasks.iter().any(missing_driver) {
             return Some("missing drivers".to_owned());
         }
-        if self.group.host_volumes.iter().any(|volume| !node.host_volumes.contains(volume)) {
+        if self
+            .group
+            .host_volumes
+            .iter()
+            .any(|volume| !node.host_volumes.contains(volume))
+        {
             return Some("missing compatible host volumes".to_owned());
         }
         let missing_device = |(name, count): &(String, u64)| devices(node, name) < *count;
-        if self.group.tasks.iter().flat_map(|task| &task.devices).any(missing_device) {
+        if self
+            .group
+            .tasks
+            .iter()
+            .flat_map(|task| &task.devices)
+            .any(missing_device)
+        {
             return Some("missing devices".to_owned());
         }
         None
@@ -149,7 +171,9 @@ fn devices(node: &Node, name: &str) -> u64 {
     node.devices
         .iter()
         .filter(|(have, _)| {
-            have.as_str() == name || have.split('/').nth(1) == Some(name) || have.starts_with(&format!("{name}/"))
+            have.as_str() == name
+                || have.split('/').nth(1) == Some(name)
+                || have.starts_with(&format!("{name}/"))
         })
         .map(|(_, count)| count)
         .sum()
@@ -157,7 +181,7 @@ fn devices(node: &Node, name: &str) -> u64 {
 
 /// What is in use on each node while an evaluation places one allocation after the other.
 #[derive(Debug, Clone, Default)]
-pub struct Room {
+pub(super) struct Room {
     /// Node id → use.
     pub used: BTreeMap<String, Usage>,
     /// Node id → allocations of the job on it.
@@ -166,7 +190,7 @@ pub struct Room {
 
 impl Room {
     /// Takes room for a group.
-    pub fn take(&mut self, node: &str, group: &Group) {
+    pub(super) fn take(&mut self, node: &str, group: &Group) {
         let used = self.used.entry(node.to_owned()).or_default();
         used.cpu += group.tasks.iter().map(|task| task.cpu).sum::<i64>();
         used.memory += group.tasks.iter().map(|task| task.memory).sum::<i64>();
@@ -179,7 +203,7 @@ impl Room {
     }
 
     /// Gives it back.
-    pub fn release(&mut self, node: &str, group: &Group) {
+    pub(super) fn release(&mut self, node: &str, group: &Group) {
         let used = self.used.entry(node.to_owned()).or_default();
         used.cpu -= group.tasks.iter().map(|task| task.cpu).sum::<i64>();
         used.memory -= group.tasks.iter().map(|task| task.memory).sum::<i64>();
@@ -195,7 +219,7 @@ impl Room {
 
     /// The dimension that a node lacks for a group.
     #[must_use]
-    pub fn lacks(&self, node: &Node, group: &Group) -> Option<&'static str> {
+    pub(super) fn lacks(&self, node: &Node, group: &Group) -> Option<&'static str> {
         let none = Usage::default();
         let used = self.used.get(&node.id).unwrap_or(&none);
         if used.cpu + group.tasks.iter().map(|task| task.cpu).sum::<i64>() > node.cpu {
@@ -215,12 +239,16 @@ impl Room {
         None
     }
 
-    /// Chooses a node: the one with the fewest allocations of the job, then the fullest.
-    ///
-    /// # Errors
-    /// The reasons, node by node.
-    pub fn choose(&self, nodes: &BTreeMap<String, Node>, ask: &Ask<'_>) -> Result<(String, Metric), Metric> {
-        let mut metric = Metric { pool: ask.pool.to_owned(), ..Metric::default() };
+    /// Chooses a node: the one with the fewest allocations of the job, then the fullest. Also says what it looked at.
+    pub(super) fn choose(
+        &self,
+        nodes: &BTreeMap<String, Node>,
+        ask: &Ask<'_>,
+    ) -> (Option<String>, Metric) {
+        let mut metric = Metric {
+            pool: ask.pool.to_owned(),
+            ..Metric::default()
+        };
         let mut best: Option<(u64, i64, &Node)> = None;
         for node in nodes.values().filter(|node| node.ready()) {
             if ask.in_pool(node) {
@@ -238,14 +266,16 @@ impl Room {
                 }
             }
         }
-        match best {
-            Some((_, _, node)) => Ok((node.id.clone(), metric)),
-            None => Err(metric),
-        }
+        (best.map(|(_, _, node)| node.id.clone()), metric)
     }
 
     /// Whether one node takes the group; `None` with the reason in `metric` when it does not. Lower is better.
-    pub fn score(&self, node: &Node, ask: &Ask<'_>, metric: &mut Metric) -> Option<(u64, i64)> {
+    pub(super) fn score(
+        &self,
+        node: &Node,
+        ask: &Ask<'_>,
+        metric: &mut Metric,
+    ) -> Option<(u64, i64)> {
         if let Some(why) = ask.infeasible(node) {
             metric.filter(node, &why);
             return None;

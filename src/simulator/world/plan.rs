@@ -27,7 +27,12 @@ impl World {
     ///
     /// # Errors
     /// As for a register; but it accepts changes of type that a register refuses.
-    pub fn plan(&self, raw: &Value, namespace: Option<&str>, with_diff: bool) -> Result<Planned, Refusal> {
+    pub fn plan(
+        &self,
+        raw: &Value,
+        namespace: Option<&str>,
+        with_diff: bool,
+    ) -> Result<Planned, Refusal> {
         let mut spec = self.prepare_job(raw, namespace)?;
         self.check_job(&spec)?;
         let key = JobKey::new(text(&spec, "Namespace"), text(&spec, "ID"));
@@ -36,7 +41,9 @@ impl World {
             spec["NomadTokenID"] = existing.spec["NomadTokenID"].clone();
             adopt_scaling(&mut spec, &existing.spec);
         }
-        let changed = existing.as_ref().is_none_or(|existing| *existing.spec != spec);
+        let changed = existing
+            .as_ref()
+            .is_none_or(|existing| *existing.spec != spec);
         let index = self.index + 1;
         let proposed = Arc::new(Job {
             spec: Arc::new(spec),
@@ -45,7 +52,9 @@ impl World {
                 Some(existing) => existing.version,
                 None => 0,
             },
-            create_index: existing.as_ref().map_or(index, |existing| existing.create_index),
+            create_index: existing
+                .as_ref()
+                .map_or(index, |existing| existing.create_index),
             modify_index: index,
             job_modify_index: match &existing {
                 Some(existing) if !changed => existing.job_modify_index,
@@ -59,7 +68,11 @@ impl World {
         if proposed.is_parent() && !proposed.stopped() {
             // A parent places nothing, yet Nomad plans as if it did.
         } else if proposed.kind() == "system" {
-            for updates in decision.updates.values_mut().filter(|updates| updates.ignore + updates.in_place > 0) {
+            for updates in decision
+                .updates
+                .values_mut()
+                .filter(|updates| updates.ignore + updates.in_place > 0)
+            {
                 updates.place += 1;
             }
         }
@@ -68,7 +81,9 @@ impl World {
             .iter()
             .map(|(group, metric)| (group.clone(), metric.json()))
             .collect();
-        let job_modify_index = existing.as_ref().map_or(0, |existing| existing.job_modify_index);
+        let job_modify_index = existing
+            .as_ref()
+            .map_or(0, |existing| existing.job_modify_index);
         let diff = if with_diff {
             diff::job(existing.as_deref(), &proposed, &decision.updates)
         } else {
@@ -85,6 +100,9 @@ impl World {
             "NextPeriodicLaunch": next.map_or(Value::Null, timestamp),
             "Warnings": validate::warnings(&proposed.spec),
         });
-        Ok(Planned { body, index: self.index })
+        Ok(Planned {
+            body,
+            index: self.index,
+        })
     }
 }

@@ -13,17 +13,26 @@ pub struct Refusal {
 impl Refusal {
     /// 400: the request itself is wrong.
     pub fn bad_request(text: impl Into<String>) -> Self {
-        Self { status: 400, text: text.into() }
+        Self {
+            status: 400,
+            text: text.into(),
+        }
     }
 
     /// 404.
     pub fn not_found(text: impl Into<String>) -> Self {
-        Self { status: 404, text: text.into() }
+        Self {
+            status: 404,
+            text: text.into(),
+        }
     }
 
     /// 500: what Nomad says to most invalid requests.
     pub fn server(text: impl Into<String>) -> Self {
-        Self { status: 500, text: text.into() }
+        Self {
+            status: 500,
+            text: text.into(),
+        }
     }
 
     /// 500 in the layout of Go's `multierror`.
@@ -34,7 +43,7 @@ impl Refusal {
 
 /// Formats errors as Go's `multierror` does, the two newlines at the end included.
 #[must_use]
-pub fn multierror(errors: &[String]) -> String {
+pub(super) fn multierror(errors: &[String]) -> String {
     let head = if errors.len() == 1 {
         "1 error occurred:".to_owned()
     } else {

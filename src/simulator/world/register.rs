@@ -82,11 +82,15 @@ impl World {
         let id = text(job, "ID");
         let namespace = text(job, "Namespace");
         if !self.namespaces.contains_key(namespace) {
-            return Err(Refusal::many(&[format!("job {id:?} is in nonexistent namespace {namespace:?}")]));
+            return Err(Refusal::many(&[format!(
+                "job {id:?} is in nonexistent namespace {namespace:?}"
+            )]));
         }
         let pool = text(job, "NodePool");
         if !self.pools.contains_key(pool) {
-            return Err(Refusal::many(&[format!("job {id:?} is in nonexistent node pool {pool:?}")]));
+            return Err(Refusal::many(&[format!(
+                "job {id:?} is in nonexistent node pool {pool:?}"
+            )]));
         }
         Ok(())
     }
@@ -138,13 +142,30 @@ impl World {
             eval.job_modify_index = existing.job_modify_index;
         }
         let job_modify_index = self.job(key).map_or(modify_index, |job| job.modify_index);
-        Written { eval_id, eval_create_index: index, job_modify_index, index, warnings }
+        Written {
+            eval_id,
+            eval_create_index: index,
+            job_modify_index,
+            index,
+            warnings,
+        }
     }
 
-    fn register_changed(&mut self, key: &JobKey, spec: Value, request: &Register, warnings: String) -> Written {
+    fn register_changed(
+        &mut self,
+        key: &JobKey,
+        spec: Value,
+        request: &Register,
+        warnings: String,
+    ) -> Written {
+        let submission = request.submission.clone().or_else(|| {
+            // Without one, Nomad copies that of the version named in the body, which usually is 0.
+            let version = super::json::any_case(&request.job, "Version").and_then(Value::as_u64);
+            self.submission(key, version.unwrap_or(0))
+        });
         let mut tx = self.begin("JobRegistered");
         let index = tx.index;
-        self.new_version(&mut tx, key, Arc::new(spec), request.submission.clone());
+        self.new_version(&mut tx, key, Arc::new(spec), submission);
         let parent = self.job(key).is_some_and(|job| job.is_parent());
         let eval_id = if parent {
             String::new()
@@ -164,7 +185,13 @@ impl World {
     }
 
     /// Writes a specification as the next version, or as the first one of a new job.
-    pub(super) fn new_version(&mut self, tx: &mut Tx, key: &JobKey, spec: Arc<Value>, submission: Option<Value>) {
+    pub(super) fn new_version(
+        &mut self,
+        tx: &mut Tx,
+        key: &JobKey,
+        spec: Arc<Value>,
+        submission: Option<Value>,
+    ) {
         let existing = self.jobs.get(key).map(|entry| entry.job.clone());
         let mut job = Job {
             spec,
@@ -226,7 +253,10 @@ fn check_transition(existing: &Job, spec: &Value) -> Result<(), Refusal> {
             text(spec, "Type")
         )));
     }
-    for (member, word) in [("Periodic", "periodic"), ("ParameterizedJob", "parameterized")] {
+    for (member, word) in [
+        ("Periodic", "periodic"),
+        ("ParameterizedJob", "parameterized"),
+    ] {
         let problem = match (present(&existing.spec, member), present(spec, member)) {
             (false, true) => format!("cannot update non-{word} job to being {word}"),
             (true, false) => format!("cannot update {word} job to being non-{word}"),
@@ -250,7 +280,11 @@ pub(super) fn adopt_scaling(spec: &mut Value, existing: &Value) {
         let mut bare = old.clone();
         bare["ID"] = json!("");
         if bare == group["Scaling"] {
-            group["Scaling"]["ID"] = json!(policy_id(text(existing, "Namespace"), text(existing, "ID"), text(group, "Name")));
+            group["Scaling"]["ID"] = json!(policy_id(
+                text(existing, "Namespace"),
+                text(existing, "ID"),
+                text(group, "Name")
+            ));
         }
     }
 }
@@ -270,7 +304,9 @@ fn preserve(spec: &mut Value, existing: &Value, request: &Register) {
         }
         if request.preserve_resources {
             for task in group["Tasks"].as_array_mut().into_iter().flatten() {
-                let twin = list(old, "Tasks").iter().find(|old| text(old, "Name") == text(task, "Name"));
+                let twin = list(old, "Tasks")
+                    .iter()
+                    .find(|old| text(old, "Name") == text(task, "Name"));
                 if let Some(twin) = twin {
                     task["Resources"] = twin["Resources"].clone();
                 }

@@ -14,9 +14,17 @@ const DEADLINE: &str = "Failed due to progress deadline";
 const BY_USER: &str = "Deployment marked as failed";
 
 impl World {
-    pub(super) fn set_deployment_status(&mut self, tx: &mut Tx, id: &str, status: &'static str, description: &str) {
+    pub(super) fn set_deployment_status(
+        &mut self,
+        tx: &mut Tx,
+        id: &str,
+        status: &'static str,
+        description: &str,
+    ) {
         let now = self.now;
-        let Some(deployment) = self.deployments.get_mut(id) else { return };
+        let Some(deployment) = self.deployments.get_mut(id) else {
+            return;
+        };
         deployment.status = status;
         description.clone_into(&mut deployment.description);
         deployment.modify_index = tx.index;
@@ -35,7 +43,9 @@ impl World {
             return;
         }
         let index = tx.index;
-        let Some(entry) = self.jobs.get_mut(key) else { return };
+        let Some(entry) = self.jobs.get_mut(key) else {
+            return;
+        };
         for old in &mut entry.versions {
             if old.version == version {
                 let mut job = (**old).clone();
@@ -48,12 +58,18 @@ impl World {
 
     /// An allocation was placed, or taken over, by a rollout.
     pub(super) fn note_placed(&mut self, tx: &mut Tx, rollout: &str, alloc: &str) {
-        let Some(found) = self.allocs.get(alloc) else { return };
+        let Some(found) = self.allocs.get(alloc) else {
+            return;
+        };
         let (group, canary) = (found.group.clone(), found.is_canary());
         let now = self.now;
-        let Some(deployment) = self.deployments.get_mut(rollout) else { return };
+        let Some(deployment) = self.deployments.get_mut(rollout) else {
+            return;
+        };
         deployment.modify_index = tx.index;
-        let Some(numbers) = deployment.groups.get_mut(&group) else { return };
+        let Some(numbers) = deployment.groups.get_mut(&group) else {
+            return;
+        };
         numbers.placed += 1;
         if canary {
             numbers.canaries.push(alloc.to_owned());
@@ -61,7 +77,8 @@ impl World {
         if numbers.require_progress_by == 0 && numbers.progress_deadline > 0 {
             numbers.require_progress_by = now + numbers.progress_deadline;
             let at = numbers.require_progress_by;
-            self.timers.add(at, Due::ProgressDeadline(rollout.to_owned()));
+            self.timers
+                .add(at, Due::ProgressDeadline(rollout.to_owned()));
         }
         self.touch(Table::Deployments, tx);
     }
@@ -69,8 +86,12 @@ impl World {
     /// The server has learnt whether an allocation is well.
     pub(super) fn note_health(&mut self, tx: &mut Tx, rollout: &str, group: &str, healthy: bool) {
         let now = self.now;
-        let Some(deployment) = self.deployments.get_mut(rollout) else { return };
-        let Some(numbers) = deployment.groups.get_mut(group) else { return };
+        let Some(deployment) = self.deployments.get_mut(rollout) else {
+            return;
+        };
+        let Some(numbers) = deployment.groups.get_mut(group) else {
+            return;
+        };
         deployment.modify_index = tx.index;
         deployment.modify_time = now;
         if healthy {
@@ -78,7 +99,8 @@ impl World {
             if numbers.progress_deadline > 0 {
                 numbers.require_progress_by = now + numbers.progress_deadline;
                 let at = numbers.require_progress_by;
-                self.timers.add(at, Due::ProgressDeadline(rollout.to_owned()));
+                self.timers
+                    .add(at, Due::ProgressDeadline(rollout.to_owned()));
             }
         } else {
             numbers.unhealthy += 1;
@@ -90,10 +112,16 @@ impl World {
 
     /// After a report: fail, promote, or look at it a second later.
     pub(super) fn act_on_health(&mut self, alloc: &str) {
-        let Some(found) = self.allocs.get(alloc) else { return };
+        let Some(found) = self.allocs.get(alloc) else {
+            return;
+        };
         let (rollout, healthy) = (found.deployment_id.clone(), found.healthy());
         let Some(healthy) = healthy else { return };
-        if !self.deployments.get(&rollout).is_some_and(|deployment| deployment.active()) {
+        if !self
+            .deployments
+            .get(&rollout)
+            .is_some_and(|deployment| deployment.active())
+        {
             return;
         }
         if !healthy && self.beyond_hope(alloc) {
@@ -104,7 +132,9 @@ impl World {
     }
 
     fn look_later(&mut self, rollout: &str) {
-        let Some(deployment) = self.deployments.get_mut(rollout) else { return };
+        let Some(deployment) = self.deployments.get_mut(rollout) else {
+            return;
+        };
         if !deployment.eval_due {
             deployment.eval_due = true;
             self.after(self.timing.batch, Due::Progress(rollout.to_owned()));
@@ -113,9 +143,17 @@ impl World {
 
     /// Whether an unhealthy allocation cannot be replaced any more.
     fn beyond_hope(&self, id: &str) -> bool {
-        let Some(alloc) = self.allocs.get(id) else { return false };
-        let Some(group) = alloc.spec() else { return false };
-        if group.update.as_ref().is_some_and(|update| update.progress_deadline == 0) {
+        let Some(alloc) = self.allocs.get(id) else {
+            return false;
+        };
+        let Some(group) = alloc.spec() else {
+            return false;
+        };
+        if group
+            .update
+            .as_ref()
+            .is_some_and(|update| update.progress_deadline == 0)
+        {
             return true;
         }
         match &group.reschedule {
@@ -124,17 +162,27 @@ impl World {
         }
     }
 
-    pub(super) fn may_reschedule(&self, alloc: &super::Alloc, policy: &super::spec::Reschedule) -> bool {
+    pub(super) fn may_reschedule(
+        &self,
+        alloc: &super::Alloc,
+        policy: &super::spec::Reschedule,
+    ) -> bool {
         if policy.unlimited {
             return true;
         }
         let since = self.now - policy.interval;
-        let done = alloc.attempts.iter().filter(|attempt| attempt.time > since).count() as u64;
+        let done = alloc
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.time > since)
+            .count() as u64;
         policy.enabled() && done < policy.attempts
     }
 
     pub(super) fn rollout_progress(&mut self, id: &str) {
-        let Some(deployment) = self.deployments.get_mut(id) else { return };
+        let Some(deployment) = self.deployments.get_mut(id) else {
+            return;
+        };
         deployment.eval_due = false;
         if !deployment.active() {
             return;
@@ -159,14 +207,26 @@ impl World {
     }
 
     fn promotes_itself(&self, id: &str) -> bool {
-        let Some(deployment) = self.deployments.get(id) else { return false };
-        let mut waiting = deployment.groups.iter().filter(|(_, group)| group.unpromoted()).peekable();
+        let Some(deployment) = self.deployments.get(id) else {
+            return false;
+        };
+        let mut waiting = deployment
+            .groups
+            .iter()
+            .filter(|(_, group)| group.unpromoted())
+            .peekable();
         waiting.peek().is_some()
-            && waiting.all(|(name, group)| group.auto_promote && self.healthy_canaries(id, name) >= group.desired_canaries)
+            && waiting.all(|(name, group)| {
+                group.auto_promote && self.healthy_canaries(id, name) >= group.desired_canaries
+            })
     }
 
     fn healthy_canaries(&self, id: &str, group: &str) -> u64 {
-        let Some(numbers) = self.deployments.get(id).and_then(|deployment| deployment.groups.get(group)) else {
+        let Some(numbers) = self
+            .deployments
+            .get(id)
+            .and_then(|deployment| deployment.groups.get(group))
+        else {
             return 0;
         };
         let healthy = |id: &&String| {
@@ -178,12 +238,15 @@ impl World {
     }
 
     pub(super) fn progress_deadline(&mut self, id: &str) {
-        let Some(deployment) = self.deployments.get(id) else { return };
+        let Some(deployment) = self.deployments.get(id) else {
+            return;
+        };
         if deployment.status != "running" {
             return;
         }
         let late = deployment.groups.iter().any(|(name, group)| {
-            let waits = group.unpromoted() && self.healthy_canaries(id, name) >= group.desired_canaries;
+            let waits =
+                group.unpromoted() && self.healthy_canaries(id, name) >= group.desired_canaries;
             group.require_progress_by > 0
                 && group.require_progress_by <= self.now
                 && group.healthy < group.desired_total
@@ -198,7 +261,11 @@ impl World {
     fn fail_deployment(&mut self, id: &str, reason: &str) -> Option<(String, u64, Option<u64>)> {
         let deployment = self.deployments.get(id)?.clone();
         let reverts = deployment.groups.values().any(|group| group.auto_revert);
-        let stable = if reverts { self.stable_version(&deployment.key, deployment.job_version) } else { None };
+        let stable = if reverts {
+            self.stable_version(&deployment.key, deployment.job_version)
+        } else {
+            None
+        };
         let current = self.job(&deployment.key).cloned();
         let mut description = reason.to_owned();
         let mut back = None;
@@ -240,7 +307,9 @@ impl World {
     fn active_deployment(&self, id: &str, verb: &str) -> Result<(), Refusal> {
         match self.deployments.get(id) {
             None => Err(Refusal::server("deployment not found")),
-            Some(deployment) if !deployment.active() => Err(Refusal::server(format!("can't {verb} terminal deployment"))),
+            Some(deployment) if !deployment.active() => {
+                Err(Refusal::server(format!("can't {verb} terminal deployment")))
+            }
             Some(_) => Ok(()),
         }
     }
@@ -263,10 +332,20 @@ impl World {
         self.active_deployment(id, if pause { "pause" } else { "resume" })?;
         let mut tx = self.begin("DeploymentStatusUpdate");
         let index = tx.index;
-        let running = self.deployments.get(id).map_or("", |deployment| deployment.running_description());
-        let (status, description) = if pause { ("paused", "Deployment is paused") } else { ("running", running) };
+        let running = self
+            .deployments
+            .get(id)
+            .map_or("", |deployment| deployment.running_description());
+        let (status, description) = if pause {
+            ("paused", "Deployment is paused")
+        } else {
+            ("running", running)
+        };
         self.set_deployment_status(&mut tx, id, status, description);
-        let key = self.deployments.get(id).map(|deployment| deployment.key.clone());
+        let key = self
+            .deployments
+            .get(id)
+            .map(|deployment| deployment.key.clone());
         let eval = match key {
             Some(key) if !pause => self.add_eval(&mut tx, &key, "deployment-watcher", 0),
             _ => String::new(),
@@ -287,14 +366,21 @@ impl World {
             .filter(|name| groups.is_empty() || groups.contains(name))
             .collect();
         if chosen.is_empty() {
-            return Err(Refusal::server(multierror(&["no canaries to promote".to_owned()])));
+            return Err(Refusal::server(multierror(&[
+                "no canaries to promote".to_owned()
+            ])));
         }
         let mut problems = Vec::new();
         for name in &chosen {
-            let wanted = self.deployments.get(id).map_or(0, |found| found.groups[name].desired_canaries);
+            let wanted = self
+                .deployments
+                .get(id)
+                .map_or(0, |found| found.groups[name].desired_canaries);
             let healthy = self.healthy_canaries(id, name);
             if healthy < wanted {
-                problems.push(format!("Task group {name:?} has {healthy}/{wanted} healthy allocations"));
+                problems.push(format!(
+                    "Task group {name:?} has {healthy}/{wanted} healthy allocations"
+                ));
             }
         }
         if !problems.is_empty() {
@@ -318,7 +404,11 @@ impl World {
             _ => deployment.running_description().to_owned(),
         };
         for canary in canaries {
-            if let Some(health) = self.allocs.get_mut(&canary).and_then(|alloc| alloc.health.as_mut()) {
+            if let Some(health) = self
+                .allocs
+                .get_mut(&canary)
+                .and_then(|alloc| alloc.health.as_mut())
+            {
                 health.canary = false;
                 health.modify_index = index;
             }
@@ -334,20 +424,34 @@ impl World {
     ///
     /// # Errors
     /// Unknown or ended.
-    pub fn set_allocation_health(&mut self, id: &str, healthy: &[String], unhealthy: &[String]) -> Result<(String, u64), Refusal> {
+    pub fn set_allocation_health(
+        &mut self,
+        id: &str,
+        healthy: &[String],
+        unhealthy: &[String],
+    ) -> Result<(String, u64), Refusal> {
         match self.deployments.get(id) {
             None => return Err(Refusal::server("deployment not found")),
             Some(deployment) if !deployment.active() => {
-                return Err(Refusal::server("can't set health of allocations for a terminal deployment"));
+                return Err(Refusal::server(
+                    "can't set health of allocations for a terminal deployment",
+                ));
             }
             Some(_) => {}
         }
         let mut tx = self.begin("DeploymentAllocHealth");
         let (index, now) = (tx.index, self.now);
-        let verdicts = healthy.iter().map(|id| (id, true)).chain(unhealthy.iter().map(|id| (id, false)));
+        let verdicts = healthy
+            .iter()
+            .map(|id| (id, true))
+            .chain(unhealthy.iter().map(|id| (id, false)));
         let mut hopeless = false;
         for (alloc_id, verdict) in verdicts {
-            let Some(alloc) = self.allocs.get_mut(alloc_id).filter(|alloc| alloc.deployment_id == id) else {
+            let Some(alloc) = self
+                .allocs
+                .get_mut(alloc_id)
+                .filter(|alloc| alloc.deployment_id == id)
+            else {
                 continue;
             };
             if alloc.healthy() == Some(verdict) {
@@ -358,7 +462,10 @@ impl World {
             self.note_health(&mut tx, id, &group, verdict);
             hopeless |= !verdict && self.beyond_hope(alloc_id);
         }
-        let key = self.deployments.get(id).map(|deployment| deployment.key.clone());
+        let key = self
+            .deployments
+            .get(id)
+            .map(|deployment| deployment.key.clone());
         let eval = match key {
             Some(key) => self.add_eval(&mut tx, &key, "deployment-watcher", 0),
             None => String::new(),

@@ -46,7 +46,6 @@ pub struct Stop {
 
 /// How many of a group's allocations meet which fate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are Nomad's DesiredTGUpdates")]
 pub struct Updates {
     pub ignore: u64,
     pub place: u64,
@@ -165,7 +164,10 @@ impl World {
             }
             rollout = None;
         }
-        let mut room = Room { used: self.usage.clone(), mine: BTreeMap::new() };
+        let mut room = Room {
+            used: self.usage.clone(),
+            mine: BTreeMap::new(),
+        };
         for alloc in allocs.iter().filter(|alloc| !alloc.terminal()) {
             *room.mine.entry(alloc.node_id.clone()).or_default() += 1;
         }
@@ -187,14 +189,21 @@ impl World {
     fn decide_stop(&self, key: &JobKey, allocs: &[&Alloc]) -> Decision {
         let mut decision = Decision::default();
         for alloc in allocs.iter().filter(|alloc| !alloc.terminal()) {
-            decision.updates.entry(alloc.group.clone()).or_default().stop += 1;
+            decision
+                .updates
+                .entry(alloc.group.clone())
+                .or_default()
+                .stop += 1;
             decision.stop.push(Stop {
                 id: alloc.id.clone(),
                 description: NOT_NEEDED,
                 client_status: self.node_lost(alloc).then_some("lost"),
             });
         }
-        if let Some(deployment) = self.latest_deployment(key).filter(|deployment| deployment.active()) {
+        if let Some(deployment) = self
+            .latest_deployment(key)
+            .filter(|deployment| deployment.active())
+        {
             decision.finish.push((
                 deployment.id.clone(),
                 "cancelled",
@@ -211,7 +220,11 @@ impl<'a> Run<'a> {
         let names: BTreeSet<_> = groups.iter().map(|group| group.name.clone()).collect();
         for alloc in self.allocs.clone() {
             if !names.contains(&alloc.group) && !alloc.terminal() {
-                self.decision.updates.entry(alloc.group.clone()).or_default().stop += 1;
+                self.decision
+                    .updates
+                    .entry(alloc.group.clone())
+                    .or_default()
+                    .stop += 1;
                 self.stop(alloc, NOT_NEEDED, None);
             }
         }
@@ -233,7 +246,8 @@ impl<'a> Run<'a> {
         }
         let Some(rollout) = self.rollout else { return };
         self.decision.current = Some(rollout.id.clone());
-        let done = |group: &GroupRollout| group.healthy >= group.desired_total && !group.unpromoted();
+        let done =
+            |group: &GroupRollout| group.healthy >= group.desired_total && !group.unpromoted();
         if rollout.status == "running" && self.complete && rollout.groups.values().all(done) {
             self.decision.finish.push((
                 rollout.id.clone(),
@@ -243,7 +257,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) fn stop(&mut self, alloc: &Alloc, description: &'static str, status: Option<&'static str>) {
+    pub(super) fn stop(
+        &mut self,
+        alloc: &Alloc,
+        description: &'static str,
+        status: Option<&'static str>,
+    ) {
         if !alloc.client_terminal()
             && let Some(group) = alloc.spec()
         {
@@ -269,14 +288,14 @@ impl<'a> Run<'a> {
     /// Looks for a node; counts the failure when there is none.
     pub(super) fn place(&mut self, group: &Group, mut placement: Placement) -> bool {
         match self.room.choose(&self.world.nodes, &self.ask(group)) {
-            Ok((node, metric)) => {
+            (Some(node), metric) => {
                 self.room.take(&node, group);
                 placement.node_id = node;
                 placement.metric = metric;
                 self.decision.place.push(placement);
                 true
             }
-            Err(metric) => {
+            (None, metric) => {
                 self.fail(group, metric);
                 false
             }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::alloc::{Alloc, RescheduleEvent};
 use super::change::{Change, group_change};
 use super::deployment::GroupRollout;
-use super::scheduler::{LOST, MIGRATED, NOT_NEEDED, Placement, RESCHEDULED, Run, UPDATED, Updates};
 use super::placement::Metric;
+use super::scheduler::{LOST, MIGRATED, NOT_NEEDED, Placement, RESCHEDULED, Run, UPDATED, Updates};
 use super::spec::{Group, Reschedule};
 use super::time::Nanos;
 
@@ -30,6 +30,7 @@ struct Sorted<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn service_group(&mut self, group: &Group) {
+        let job = self.job.clone();
         let sorted = self.sort(group);
         let mut updates = Updates {
             reschedule_now: sorted.now.len() as u64,
@@ -38,7 +39,7 @@ impl<'a> Run<'a> {
         };
         self.decision.queued.entry(group.name.clone()).or_insert(0);
         let gone = (sorted.lost.len() + sorted.migrate.len() + sorted.now.len()) as u64;
-        let live = self.stop_surplus(group, sorted.stay.clone(), &sorted.canaries, gone, &mut updates);
+        let live = self.stop_surplus(group, sorted.stay.clone(), gone, &mut updates);
         let (destructive, in_place) = self.changed(&live, &mut updates);
         let state = self.rollout_state(group, &destructive, &in_place);
 
@@ -49,7 +50,7 @@ impl<'a> Run<'a> {
         self.replace_gone(group, &sorted, &mut updates, state.failed);
         let missing = group.count.saturating_sub(live.len() as u64 + gone);
         let mut budget = state.limit;
-        let mut names = Names::new(&self.job.id().to_owned(), group, &live, &sorted);
+        let mut names = Names::new(job.id(), group, &live, &sorted);
         if missing > 0 && state.places_missing {
             updates.place += missing;
             budget = budget.saturating_sub(missing);
@@ -63,7 +64,10 @@ impl<'a> Run<'a> {
             let name = destructive
                 .get(usize::try_from(number).unwrap_or(usize::MAX))
                 .map_or_else(|| names.free(), |alloc| alloc.name.clone());
-            let canary = Placement { canary: true, ..fresh(name, group) };
+            let canary = Placement {
+                canary: true,
+                ..fresh(name, group)
+            };
             self.place(group, canary);
         }
         self.update(group, &destructive, budget, &mut updates);
@@ -107,7 +111,8 @@ impl<'a> Run<'a> {
     }
 
     fn sort_batch_end(&mut self, alloc: &'a Alloc, group: &Group, sorted: &mut Sorted<'a>) {
-        if alloc.job.version != self.job.version || alloc.job.create_index != self.job.create_index {
+        if alloc.job.version != self.job.version || alloc.job.create_index != self.job.create_index
+        {
             return;
         }
         if alloc.client_status == "failed" {
@@ -149,7 +154,11 @@ impl<'a> Run<'a> {
         }
         let delay = policy.wait(alloc.attempts.len());
         let at = alloc.ended_at() + delay;
-        if at <= self.world.now { Next::Now(delay) } else { Next::At(at) }
+        if at <= self.world.now {
+            Next::Now(delay)
+        } else {
+            Next::At(at)
+        }
     }
 
     fn canary_is_current(&self, alloc: &Alloc) -> bool {
@@ -162,11 +171,9 @@ impl<'a> Run<'a> {
         &mut self,
         group: &Group,
         mut live: Vec<&'a Alloc>,
-        canaries: &[&'a Alloc],
         gone: u64,
         updates: &mut Updates,
     ) -> Vec<&'a Alloc> {
-        let _ = canaries;
         live.sort_by_key(|alloc| (alloc.position(), alloc.create_index));
         let wanted = group.count.saturating_sub(gone);
         let surplus = usize::try_from((live.len() as u64).saturating_sub(wanted)).unwrap_or(0);
@@ -174,7 +181,9 @@ impl<'a> Run<'a> {
             let version = self.job.version;
             let twin = live.iter().position(|old| {
                 old.job.version != version
-                    && live.iter().any(|new| new.job.version == version && new.name == old.name)
+                    && live
+                        .iter()
+                        .any(|new| new.job.version == version && new.name == old.name)
             });
             let old = live.iter().rposition(|alloc| alloc.job.version != version);
             let at = twin.or(old).unwrap_or(live.len() - 1);
@@ -185,7 +194,11 @@ impl<'a> Run<'a> {
         live
     }
 
-    fn changed(&self, live: &[&'a Alloc], updates: &mut Updates) -> (Vec<&'a Alloc>, Vec<&'a Alloc>) {
+    fn changed(
+        &self,
+        live: &[&'a Alloc],
+        updates: &mut Updates,
+    ) -> (Vec<&'a Alloc>, Vec<&'a Alloc>) {
         let (mut destructive, mut in_place) = (Vec::new(), Vec::new());
         for alloc in live {
             match group_change(&alloc.job, &self.job, &alloc.group) {
@@ -211,7 +224,13 @@ impl<'a> Run<'a> {
             .is_none_or(|node| !ask.in_reach(node) || ask.infeasible(node).is_some())
     }
 
-    fn replace_gone(&mut self, group: &Group, sorted: &Sorted<'a>, updates: &mut Updates, failed: bool) {
+    fn replace_gone(
+        &mut self,
+        group: &Group,
+        sorted: &Sorted<'a>,
+        updates: &mut Updates,
+        failed: bool,
+    ) {
         for alloc in &sorted.lost {
             updates.place += 1;
             self.place(group, after(alloc, group, None));
@@ -238,16 +257,29 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn update(&mut self, group: &Group, destructive: &[&'a Alloc], budget: u64, updates: &mut Updates) {
+    fn update(
+        &mut self,
+        group: &Group,
+        destructive: &[&'a Alloc],
+        budget: u64,
+        updates: &mut Updates,
+    ) {
         let mut order = destructive.to_vec();
         // What does not run can be replaced without harm, so it goes first.
         order.sort_by_key(|alloc| (!alloc.client_terminal(), alloc.position()));
-        let now = usize::try_from(budget).unwrap_or(usize::MAX).min(order.len());
+        let now = usize::try_from(budget)
+            .unwrap_or(usize::MAX)
+            .min(order.len());
         for alloc in &order[..now] {
             self.stop(alloc, UPDATED, None);
             if !self.place(group, after(alloc, group, None)) {
                 // Nothing is stopped for a successor that has no place.
                 self.decision.stop.pop();
+                if !alloc.client_terminal()
+                    && let Some(old) = alloc.spec()
+                {
+                    self.room.take(&alloc.node_id, &old);
+                }
             }
         }
         updates.destructive = now as u64;
@@ -264,14 +296,32 @@ struct RolloutState {
 }
 
 impl<'a> Run<'a> {
-    fn rollout_state(&mut self, group: &Group, destructive: &[&'a Alloc], in_place: &[&'a Alloc]) -> RolloutState {
-        let Some(update) = group.update.as_ref().filter(|_| self.job.kind() == "service") else {
-            return RolloutState { failed: false, places_missing: true, canaries_missing: 0, limit: u64::MAX };
+    fn rollout_state(
+        &mut self,
+        group: &Group,
+        destructive: &[&'a Alloc],
+        in_place: &[&'a Alloc],
+    ) -> RolloutState {
+        let Some(update) = group
+            .update
+            .as_ref()
+            .filter(|_| self.job.kind() == "service")
+        else {
+            return RolloutState {
+                failed: false,
+                places_missing: true,
+                canaries_missing: 0,
+                limit: u64::MAX,
+            };
         };
-        let current = self.rollout.filter(|rollout| rollout.status != "successful");
+        let current = self
+            .rollout
+            .filter(|rollout| rollout.status != "successful");
         let failed = current.is_some_and(|rollout| rollout.status == "failed");
         let paused = current.is_some_and(|rollout| rollout.status == "paused");
-        let numbers = self.rollout.and_then(|rollout| rollout.groups.get(&group.name));
+        let numbers = self
+            .rollout
+            .and_then(|rollout| rollout.groups.get(&group.name));
         let promoted = numbers.is_some_and(|numbers| !numbers.unpromoted());
         let wants_canaries = update.canary > 0 && !destructive.is_empty() && !promoted;
         if self.rollout.is_none() && self.starts_rollout(group, destructive, in_place) {
@@ -298,7 +348,11 @@ impl<'a> Run<'a> {
             } else {
                 0
             },
-            limit: if failed || paused || canary_state { 0 } else { self.free_slots(group, update.max_parallel) },
+            limit: if failed || paused || canary_state {
+                0
+            } else {
+                self.free_slots(group, update.max_parallel)
+            },
         }
     }
 
@@ -306,12 +360,20 @@ impl<'a> Run<'a> {
         self.allocs
             .iter()
             .filter(|alloc| {
-                alloc.group == group.name && alloc.is_canary() && !alloc.terminal() && self.canary_is_current(alloc)
+                alloc.group == group.name
+                    && alloc.is_canary()
+                    && !alloc.terminal()
+                    && self.canary_is_current(alloc)
             })
             .count() as u64
     }
 
-    fn starts_rollout(&self, group: &Group, destructive: &[&'a Alloc], in_place: &[&'a Alloc]) -> bool {
+    fn starts_rollout(
+        &self,
+        group: &Group,
+        destructive: &[&'a Alloc],
+        in_place: &[&'a Alloc],
+    ) -> bool {
         let ran_before = self.allocs.iter().any(|alloc| {
             alloc.group == group.name
                 && alloc.job.version == self.job.version
@@ -322,9 +384,13 @@ impl<'a> Run<'a> {
 
     /// How many more may be replaced while earlier ones of this rollout are not healthy yet.
     fn free_slots(&self, group: &Group, max_parallel: u64) -> u64 {
-        let Some(rollout) = self.rollout else { return max_parallel };
+        let Some(rollout) = self.rollout else {
+            return max_parallel;
+        };
         let mine = self.allocs.iter().filter(|alloc| {
-            alloc.group == group.name && alloc.deployment_id == rollout.id && alloc.desired_status == "run"
+            alloc.group == group.name
+                && alloc.deployment_id == rollout.id
+                && alloc.desired_status == "run"
         });
         let mut slots = max_parallel;
         for alloc in mine {
@@ -360,12 +426,19 @@ impl Names {
         let others = others.chain(sorted.now.iter().map(|(alloc, _)| *alloc));
         Self {
             stem: format!("{job}.{}", group.name),
-            taken: live.iter().copied().chain(others).map(Alloc::position).collect(),
+            taken: live
+                .iter()
+                .copied()
+                .chain(others)
+                .map(Alloc::position)
+                .collect(),
         }
     }
 
     fn free(&mut self) -> String {
-        let number = (0..).find(|number| !self.taken.contains(number)).unwrap_or(0);
+        let number = (0..)
+            .find(|number| !self.taken.contains(number))
+            .unwrap_or(0);
         self.taken.insert(number);
         format!("{}[{number}]", self.stem)
     }

@@ -29,7 +29,7 @@ impl Constraint {
 
 /// Reads the constraints of a job, group or task.
 #[must_use]
-pub fn constraints(of: &Value) -> Vec<Constraint> {
+pub(super) fn constraints(of: &Value) -> Vec<Constraint> {
     list(of, "Constraints")
         .iter()
         .map(|constraint| Constraint {
@@ -113,7 +113,11 @@ impl Reschedule {
             }
             _ => self.delay,
         };
-        if self.max_delay > 0 { wait.min(self.max_delay) } else { wait }
+        if self.max_delay > 0 {
+            wait.min(self.max_delay)
+        } else {
+            wait
+        }
     }
 }
 
@@ -189,20 +193,22 @@ pub struct Group {
 
 /// Reads the groups of a canonical job.
 #[must_use]
-pub fn groups(job: &Value) -> Vec<Group> {
+pub(super) fn groups(job: &Value) -> Vec<Group> {
     list(job, "TaskGroups").iter().map(group).collect()
 }
 
 /// Reads one group, by name.
 #[must_use]
-pub fn group_named(job: &Value, name: &str) -> Option<Group> {
+pub(super) fn group_named(job: &Value, name: &str) -> Option<Group> {
     raw_group(job, name).map(group)
 }
 
 /// One group as JSON, by name.
 #[must_use]
-pub fn raw_group<'a>(job: &'a Value, name: &str) -> Option<&'a Value> {
-    list(job, "TaskGroups").iter().find(|group| text(group, "Name") == name)
+pub(super) fn raw_group<'a>(job: &'a Value, name: &str) -> Option<&'a Value> {
+    list(job, "TaskGroups")
+        .iter()
+        .find(|group| text(group, "Name") == name)
 }
 
 fn group(value: &Value) -> Group {
@@ -271,7 +277,12 @@ fn task(value: &Value) -> Task {
         constraints: constraints(value),
         devices: list(&value["Resources"], "Devices")
             .iter()
-            .map(|device| (text(device, "Name").to_owned(), count(device, "Count").max(1)))
+            .map(|device| {
+                (
+                    text(device, "Name").to_owned(),
+                    count(device, "Count").max(1),
+                )
+            })
             .collect(),
         resources: value["Resources"].clone(),
     }
@@ -279,14 +290,14 @@ fn task(value: &Value) -> Task {
 
 /// The datacenters in which a job may run; patterns with `*`.
 #[must_use]
-pub fn datacenters(job: &Value) -> Vec<String> {
+pub(super) fn datacenters(job: &Value) -> Vec<String> {
     texts(job, "Datacenters")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::time::SECOND;
+    use super::*;
 
     fn policy(function: &str) -> Reschedule {
         Reschedule {
@@ -301,7 +312,11 @@ mod tests {
 
     #[test]
     fn waits_grow_as_their_function_says_and_stop_at_the_maximum() {
-        let waits = |function| (0..5).map(|n| policy(function).wait(n) / SECOND).collect::<Vec<_>>();
+        let waits = |function| {
+            (0..5)
+                .map(|n| policy(function).wait(n) / SECOND)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(waits("constant"), [5, 5, 5, 5, 5]);
         assert_eq!(waits("exponential"), [5, 10, 20, 30, 30]);
         assert_eq!(waits("fibonacci"), [5, 5, 10, 15, 25]);

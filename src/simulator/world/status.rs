@@ -36,7 +36,9 @@ impl World {
 
     /// Brings a job's status up to date inside a raft message, and tells the stream when it changed.
     pub(super) fn refresh_job(&mut self, tx: &mut Tx, key: &JobKey) {
-        let Some(job) = self.job(key).cloned() else { return };
+        let Some(job) = self.job(key).cloned() else {
+            return;
+        };
         let status = self.status_of(&job);
         if status == job.status {
             return;
@@ -49,7 +51,9 @@ impl World {
 
     /// Changes a job's state, not its specification.
     pub(super) fn change_job(&mut self, tx: &mut Tx, key: &JobKey, change: impl FnOnce(&mut Job)) {
-        let Some(entry) = self.jobs.get_mut(key) else { return };
+        let Some(entry) = self.jobs.get_mut(key) else {
+            return;
+        };
         let mut job = (*entry.job).clone();
         change(&mut job);
         job.modify_index = tx.index;
@@ -61,7 +65,13 @@ impl World {
     }
 
     pub(super) fn emit_job(&self, tx: &mut Tx, job: &Job) {
-        tx.emit("Job", job.id(), job.namespace(), Vec::new(), json!({"Job": job.json()}));
+        tx.emit(
+            "Job",
+            job.id(),
+            job.namespace(),
+            Vec::new(),
+            json!({"Job": job.json()}),
+        );
     }
 
     /// `GET /v1/job/:id/summary`.
@@ -73,7 +83,9 @@ impl World {
             .map(|group| (super::json::text(group, "Name").to_owned(), empty_summary()))
             .collect();
         for alloc in self.allocs_of(&key) {
-            let group = groups.entry(alloc.group.clone()).or_insert_with(empty_summary);
+            let group = groups
+                .entry(alloc.group.clone())
+                .or_insert_with(empty_summary);
             let name = match alloc.client_status {
                 "pending" => "Starting",
                 "running" => "Running",
@@ -84,7 +96,11 @@ impl World {
             };
             group[name] = json!(super::json::int(group, name) + 1);
         }
-        if let Some(eval) = self.evals_of(&key).filter(|eval| !eval.queued.is_empty()).last() {
+        if let Some(eval) = self
+            .evals_of(&key)
+            .filter(|eval| !eval.queued.is_empty())
+            .last()
+        {
             for (name, queued) in &eval.queued {
                 if let Some(group) = groups.get_mut(name) {
                     group["Queued"] = json!(queued);
@@ -100,7 +116,10 @@ impl World {
             };
             children[name] = json!(super::json::int(&children, name) + 1);
         }
-        let index = self.jobs.get(&key).map_or(job.create_index, |entry| entry.summary_index);
+        let index = self
+            .jobs
+            .get(&key)
+            .map_or(job.create_index, |entry| entry.summary_index);
         json!({
             "JobID": job.id(), "Namespace": job.namespace(), "Summary": groups, "Children": children,
             "CreateIndex": job.create_index, "ModifyIndex": index,

@@ -32,7 +32,8 @@ impl<'a> Run<'a> {
                 continue;
             }
             feasible += 1;
-            changed += u64::from(self.system_node(group, existing, &node.id, &mut budget, &mut updates));
+            changed +=
+                u64::from(self.system_node(group, existing, &node.id, &mut budget, &mut updates));
         }
         self.system_rollout(group, feasible, changed);
         self.complete &= changed == 0;
@@ -42,7 +43,9 @@ impl<'a> Run<'a> {
     fn on_node(&self, group: &Group, node: &str) -> Option<&'a Alloc> {
         self.allocs
             .iter()
-            .filter(|alloc| alloc.group == group.name && alloc.node_id == node && alloc.desired_status == "run")
+            .filter(|alloc| {
+                alloc.group == group.name && alloc.node_id == node && alloc.desired_status == "run"
+            })
             .max_by_key(|alloc| alloc.create_index)
             .copied()
     }
@@ -98,7 +101,9 @@ impl<'a> Run<'a> {
     }
 
     fn place_on(&mut self, group: &Group, node: &str, previous: Option<&Alloc>) {
-        let Some(found) = self.world.nodes.get(node) else { return };
+        let Some(found) = self.world.nodes.get(node) else {
+            return;
+        };
         let mut metric = Metric::default();
         let room = self.room.clone();
         if room.score(found, &self.ask(group), &mut metric).is_none() {
@@ -117,7 +122,9 @@ impl<'a> Run<'a> {
 
     /// Nodes that constraints filter show up as a failure, but nothing waits for them.
     fn note_misfit(&mut self, group: &Group, node: String) {
-        let Some(found) = self.world.nodes.get(&node) else { return };
+        let Some(found) = self.world.nodes.get(&node) else {
+            return;
+        };
         let mut metric = Metric {
             evaluated: 1,
             in_pool: 1,
@@ -127,19 +134,28 @@ impl<'a> Run<'a> {
         metric.available.insert(found.datacenter.clone(), 1);
         let room = self.room.clone();
         if room.score(found, &self.ask(group), &mut metric).is_none() {
-            self.decision.failed.entry(group.name.clone()).or_insert(metric);
+            self.decision
+                .failed
+                .entry(group.name.clone())
+                .or_insert(metric);
         }
     }
 
     fn system_budget(&self, group: &Group) -> u64 {
-        let Some(update) = group.update.as_ref().filter(|_| self.job.kind() == "system") else {
+        let Some(update) = group
+            .update
+            .as_ref()
+            .filter(|_| self.job.kind() == "system")
+        else {
             return u64::MAX;
         };
         let waiting = self.rollout.map_or(0, |rollout| {
             self.allocs
                 .iter()
                 .filter(|alloc| {
-                    alloc.deployment_id == rollout.id && alloc.healthy().is_none() && !alloc.terminal()
+                    alloc.deployment_id == rollout.id
+                        && alloc.healthy().is_none()
+                        && !alloc.terminal()
                 })
                 .count() as u64
         });
@@ -150,13 +166,22 @@ impl<'a> Run<'a> {
     }
 
     fn system_rollout(&mut self, group: &Group, feasible: u64, changed: u64) {
-        let Some(update) = group.update.as_ref().filter(|_| self.job.kind() == "system") else {
+        let Some(update) = group
+            .update
+            .as_ref()
+            .filter(|_| self.job.kind() == "system")
+        else {
             return;
         };
-        let ran_before = self.allocs.iter().any(|alloc| {
-            alloc.group == group.name && alloc.job.version == self.job.version
-        });
-        if self.rollout.is_none() && group.count > 0 && !ran_before && (changed > 0 || feasible == 0) {
+        let ran_before = self
+            .allocs
+            .iter()
+            .any(|alloc| alloc.group == group.name && alloc.job.version == self.job.version);
+        if self.rollout.is_none()
+            && group.count > 0
+            && !ran_before
+            && (changed > 0 || feasible == 0)
+        {
             self.new_groups.insert(
                 group.name.clone(),
                 GroupRollout {

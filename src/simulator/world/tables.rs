@@ -19,7 +19,6 @@ use super::variables::{Variable, VariableKey};
 
 /// What has its own index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum Table {
     Jobs,
     Summaries,
@@ -226,7 +225,10 @@ impl World {
     }
 
     /// A job's rollouts, oldest first.
-    pub fn deployments_of<'a>(&'a self, key: &JobKey) -> impl Iterator<Item = &'a Deployment> + use<'a> {
+    pub fn deployments_of<'a>(
+        &'a self,
+        key: &JobKey,
+    ) -> impl Iterator<Item = &'a Deployment> + use<'a> {
         self.related
             .get(key)
             .into_iter()
@@ -274,7 +276,11 @@ impl World {
 
     pub(super) fn begin(&mut self, kind: &'static str) -> Tx {
         self.index += 1;
-        Tx { index: self.index, kind, events: Vec::new() }
+        Tx {
+            index: self.index,
+            kind,
+            events: Vec::new(),
+        }
     }
 
     /// Ends a raft message. Jobs and evaluations of one registration come as two lines with the same index.
@@ -284,7 +290,10 @@ impl World {
             self.events.push(tx.index, tx.events);
             return;
         }
-        let (jobs, others): (Vec<_>, Vec<_>) = tx.events.into_iter().partition(|event| event.topic == "Job");
+        let (jobs, others): (Vec<_>, Vec<_>) = tx
+            .events
+            .into_iter()
+            .partition(|event| event.topic == "Job");
         self.events.push(tx.index, jobs);
         self.events.push(tx.index, others);
     }

@@ -14,11 +14,23 @@ pub(super) enum Due {
     /// A client takes up an allocation.
     Receive(String),
     /// A task starts; void when the task has moved on from `step`.
-    Start { alloc: String, task: String, step: u64 },
+    Start {
+        alloc: String,
+        task: String,
+        step: u64,
+    },
     /// A task ends by itself.
-    Exit { alloc: String, task: String, step: u64 },
+    Exit {
+        alloc: String,
+        task: String,
+        step: u64,
+    },
     /// A task that was told to end does so.
-    Killed { alloc: String, task: String, step: u64 },
+    Killed {
+        alloc: String,
+        task: String,
+        step: u64,
+    },
     /// A client learns that an allocation is to end.
     Kill(String),
     /// An allocation has run for too long.

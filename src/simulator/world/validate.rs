@@ -17,12 +17,18 @@ pub fn problems(job: &Value) -> Vec<String> {
         if name.is_empty() {
             found.push(format!("Job task group {} missing name", index + 1));
         } else if !names.insert(name) {
-            found.push(format!("Job task group {} redefines '{name}' from group 1", index + 1));
+            found.push(format!(
+                "Job task group {} redefines '{name}' from group 1",
+                index + 1
+            ));
         }
         let inner = group_problems(group, text(job, "Type"));
         if !inner.is_empty() {
             let inner = multierror(&inner);
-            found.push(format!("Task group {name} validation failed: {}", inner.trim_end()));
+            found.push(format!(
+                "Task group {name} validation failed: {}",
+                inner.trim_end()
+            ));
         }
     }
     found
@@ -53,9 +59,14 @@ fn job_problems(job: &Value, found: &mut Vec<String>) {
     if list(job, "TaskGroups").is_empty() {
         found.push("Missing job task groups".to_owned());
     }
-    let total: i64 = list(job, "TaskGroups").iter().map(|group| int(group, "Count")).sum();
+    let total: i64 = list(job, "TaskGroups")
+        .iter()
+        .map(|group| int(group, "Count"))
+        .sum();
     if total > 50_000 {
-        found.push(format!("total count was greater than configured job_max_count: {total} > 50000"));
+        found.push(format!(
+            "total count was greater than configured job_max_count: {total} > 50000"
+        ));
     }
     if present(job, "Periodic") {
         periodic_problems(job, kind, found);
@@ -69,13 +80,13 @@ fn job_problems(job: &Value, found: &mut Vec<String>) {
 
 fn periodic_problems(job: &Value, kind: &str, found: &mut Vec<String>) {
     if !matches!(kind, "batch" | "sysbatch") {
-        found.push(
-            "Periodic can only be used with \"batch\" or \"sysbatch\" scheduler".to_owned(),
-        );
+        found.push("Periodic can only be used with \"batch\" or \"sysbatch\" scheduler".to_owned());
     }
     for spec in super::periodic::specs(job) {
         if super::periodic::Cron::parse(&spec).is_none() {
-            found.push(format!("Invalid cron spec {spec:?}: failed parsing cron expression"));
+            found.push(format!(
+                "Invalid cron spec {spec:?}: failed parsing cron expression"
+            ));
         }
     }
 }
@@ -104,7 +115,10 @@ fn group_problems(group: &Value, kind: &str) -> Vec<String> {
         let inner = task_problems(task);
         if !inner.is_empty() {
             let inner = multierror(&inner);
-            found.push(format!("Task {name} validation failed: {}", inner.trim_end()));
+            found.push(format!(
+                "Task {name} validation failed: {}",
+                inner.trim_end()
+            ));
         }
     }
     found
@@ -158,7 +172,7 @@ fn task_problems(task: &Value) -> Vec<String> {
 
 /// Remarks that do not stop a register, in Nomad's layout; `""` without any.
 #[must_use]
-pub fn warnings(job: &Value) -> String {
+pub(super) fn warnings(job: &Value) -> String {
     let mut found = Vec::new();
     if present(job, "Periodic") && !text(&job["Periodic"], "Spec").is_empty() {
         found.push("cron is deprecated and may be removed in a future release. Use crons instead");

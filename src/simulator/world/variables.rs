@@ -111,25 +111,40 @@ impl World {
     fn conflict(&self, key: &VariableKey, foreign_lock: bool) -> VariableWrite {
         let body = match self.variables.get(key) {
             Some(variable) if !foreign_lock => variable.json(self.now),
-            _ => json!({"Namespace": key.namespace, "Path": key.path, "CreateIndex": 0, "ModifyIndex": 0,
-                "CreateTime": 0, "ModifyTime": 0}),
+            _ => {
+                json!({"Namespace": key.namespace, "Path": key.path, "CreateIndex": 0, "ModifyIndex": 0,
+                "CreateTime": 0, "ModifyTime": 0})
+            }
         };
         VariableWrite::Conflict(body)
     }
 
     /// Whether a write has to give way: to a lock of somebody else, or to another index than it saw.
-    fn obstacle(&self, key: &VariableKey, cas: Option<u64>, lock_id: &str) -> Option<VariableWrite> {
+    fn obstacle(
+        &self,
+        key: &VariableKey,
+        cas: Option<u64>,
+        lock_id: &str,
+    ) -> Option<VariableWrite> {
         if self.held(key).is_some_and(|lock| lock.id != lock_id) {
             return Some(self.conflict(key, true));
         }
-        let current = self.variables.get(key).map_or(0, |variable| variable.modify_index);
+        let current = self
+            .variables
+            .get(key)
+            .map_or(0, |variable| variable.modify_index);
         if cas.is_some_and(|cas| cas != current) {
             return Some(self.conflict(key, false));
         }
         None
     }
 
-    fn store(&mut self, key: &VariableKey, items: BTreeMap<String, String>, lock: Option<Lock>) -> u64 {
+    fn store(
+        &mut self,
+        key: &VariableKey,
+        items: BTreeMap<String, String>,
+        lock: Option<Lock>,
+    ) -> u64 {
         let mut tx = self.begin("VariablesApply");
         let now = self.now;
         let old = self.variables.get(key);
@@ -142,7 +157,13 @@ impl World {
             create_time: old.map_or(now, |old| old.create_time),
             modify_time: now,
         };
-        tx.emit("Variable", &key.path, &key.namespace, Vec::new(), json!({"Variable": variable.metadata(now)}));
+        tx.emit(
+            "Variable",
+            &key.path,
+            &key.namespace,
+            Vec::new(),
+            json!({"Variable": variable.metadata(now)}),
+        );
         self.variables.insert(key.clone(), variable);
         self.touch(Table::Variables, &tx);
         let index = tx.index;
@@ -151,7 +172,10 @@ impl World {
     }
 
     fn done(&self, key: &VariableKey, index: u64) -> VariableWrite {
-        let body = self.variables.get(key).map_or(Value::Null, |variable| variable.json(self.now));
+        let body = self
+            .variables
+            .get(key)
+            .map_or(Value::Null, |variable| variable.json(self.now));
         VariableWrite::Done { body, index }
     }
 
@@ -184,7 +208,10 @@ impl World {
         let tx = self.begin("VariablesApply");
         self.variables.remove(key);
         self.touch(Table::Variables, &tx);
-        VariableWrite::Done { body: Value::Null, index: tx.index }
+        VariableWrite::Done {
+            body: Value::Null,
+            index: tx.index,
+        }
     }
 
     /// `PUT /var/:path?lock-acquire`.
@@ -202,7 +229,9 @@ impl World {
         check_path(&key.path)?;
         let (ttl, delay) = (ttl.unwrap_or(15 * SECOND), delay.unwrap_or(15 * SECOND));
         if !(10 * SECOND..=86_400 * SECOND).contains(&ttl) {
-            return Err(Refusal::bad_request("RPC Error:: 400,lock TTL must be between 10 seconds and 24 hours"));
+            return Err(Refusal::bad_request(
+                "RPC Error:: 400,lock TTL must be between 10 seconds and 24 hours",
+            ));
         }
         if let Some(obstacle) = self.obstacle(key, None, lock_id) {
             return Ok(obstacle);
@@ -212,11 +241,19 @@ impl World {
             None => self.random.uuid(),
         };
         let items = if items.is_empty() {
-            self.variables.get(key).map(|variable| variable.items.clone()).unwrap_or_default()
+            self.variables
+                .get(key)
+                .map(|variable| variable.items.clone())
+                .unwrap_or_default()
         } else {
             items
         };
-        let lock = Lock { id, ttl, delay, renewed: self.now };
+        let lock = Lock {
+            id,
+            ttl,
+            delay,
+            renewed: self.now,
+        };
         let index = self.store(key, items, Some(lock));
         Ok(self.done(key, index))
     }
@@ -225,31 +262,59 @@ impl World {
     ///
     /// # Errors
     /// 409 when somebody else holds it or nobody does.
-    pub fn renew_lock(&mut self, key: &VariableKey, lock_id: &str) -> Result<VariableWrite, Refusal> {
+    pub fn renew_lock(
+        &mut self,
+        key: &VariableKey,
+        lock_id: &str,
+    ) -> Result<VariableWrite, Refusal> {
         if self.held(key).is_none_or(|lock| lock.id != lock_id) {
-            return Err(Refusal { status: 409, text: "attempting to modify locked variable".to_owned() });
+            return Err(Refusal {
+                status: 409,
+                text: "attempting to modify locked variable".to_owned(),
+            });
         }
         let now = self.now;
-        if let Some(lock) = self.variables.get_mut(key).and_then(|variable| variable.lock.as_mut()) {
+        if let Some(lock) = self
+            .variables
+            .get_mut(key)
+            .and_then(|variable| variable.lock.as_mut())
+        {
             lock.renewed = now;
         }
-        let body = self.variables.get(key).map_or(Value::Null, |variable| variable.metadata(now));
-        Ok(VariableWrite::Done { body, index: self.index })
+        let body = self
+            .variables
+            .get(key)
+            .map_or(Value::Null, |variable| variable.metadata(now));
+        Ok(VariableWrite::Done {
+            body,
+            index: self.index,
+        })
     }
 
     /// `PUT /var/:path?lock-release`.
     ///
     /// # Errors
     /// 500 when nobody holds it.
-    pub fn release_lock(&mut self, key: &VariableKey, lock_id: &str) -> Result<VariableWrite, Refusal> {
+    pub fn release_lock(
+        &mut self,
+        key: &VariableKey,
+        lock_id: &str,
+    ) -> Result<VariableWrite, Refusal> {
         match self.held(key) {
             None => return Err(Refusal::server("variable doesn't hold a lock")),
             Some(lock) if lock.id != lock_id => return Ok(self.conflict(key, true)),
             Some(_) => {}
         }
-        let items = self.variables.get(key).map(|variable| variable.items.clone()).unwrap_or_default();
+        let items = self
+            .variables
+            .get(key)
+            .map(|variable| variable.items.clone())
+            .unwrap_or_default();
         let index = self.store(key, items, None);
-        let body = self.variables.get(key).map_or(Value::Null, |variable| variable.metadata(self.now));
+        let body = self
+            .variables
+            .get(key)
+            .map_or(Value::Null, |variable| variable.metadata(self.now));
         Ok(VariableWrite::Done { body, index })
     }
 
@@ -267,11 +332,18 @@ impl World {
 
 fn check_items(items: &BTreeMap<String, String>) -> Result<(), Refusal> {
     if items.is_empty() {
-        return Err(Refusal::bad_request("variable missing required Items object"));
+        return Err(Refusal::bad_request(
+            "variable missing required Items object",
+        ));
     }
-    let size: usize = items.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let size: usize = items
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
     if size > SIZE_LIMIT {
-        return Err(Refusal::bad_request("RPC Error:: 400,variables are limited to 64KiB in total size"));
+        return Err(Refusal::bad_request(
+            "RPC Error:: 400,variables are limited to 64KiB in total size",
+        ));
     }
     Ok(())
 }
@@ -282,7 +354,9 @@ fn check_path(path: &str) -> Result<(), Refusal> {
         && !path.starts_with("nomad/jobs")
         && !path.starts_with("nomad/job-templates");
     if path.is_empty() || path.len() > 128 || !path.chars().all(fits) {
-        return Err(Refusal::bad_request(format!("RPC Error:: 400,invalid path {path:?}")));
+        return Err(Refusal::bad_request(format!(
+            "RPC Error:: 400,invalid path {path:?}"
+        )));
     }
     if reserved {
         return Err(Refusal::bad_request(
