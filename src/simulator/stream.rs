@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::{Body as HttpBody, Bytes};
 use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 
 use super::faults::Effect;
@@ -278,7 +278,7 @@ mod tests {
             key: key.into(),
             namespace: "default".into(),
             filter_keys: filter.iter().map(|key| (*key).to_owned()).collect(),
-            payload: Value::Null,
+            payload: serde_json::Value::Null,
         }
     }
 

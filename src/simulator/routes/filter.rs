@@ -333,7 +333,7 @@ fn word(text: &str) -> usize {
     let mut end = 0;
     while end < text.len() {
         let rest = &text[end..];
-        if rest.starts_with("[\"") {
+        if end > 0 && rest.starts_with("[\"") {
             match rest.find("\"]") {
                 Some(close) => end += close + 2,
                 None => return 0,

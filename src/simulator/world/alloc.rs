@@ -51,7 +51,7 @@ impl TaskEvent {
 }
 
 /// How many events of a task are kept.
-pub const TASK_EVENTS: usize = 10;
+pub(super) const TASK_EVENTS: usize = 10;
 
 /// A task's state, and where its run stands.
 #[derive(Debug, Clone, Default)]

@@ -8,7 +8,7 @@ use super::spec::raw_group;
 
 /// The smallest step from one version of a group to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
+pub(super) enum Change {
     /// Nothing to do.
     None,
     /// The allocation goes on and belongs to the new version.
@@ -42,7 +42,7 @@ const TASK: &[&str] = &[
 
 /// What a new version means for an allocation of a group.
 #[must_use]
-pub fn group_change(old: &Job, new: &Job, group: &str) -> Change {
+pub(super) fn group_change(old: &Job, new: &Job, group: &str) -> Change {
     if old.job_modify_index == new.job_modify_index && old.create_index == new.create_index {
         return Change::None;
     }
@@ -73,7 +73,7 @@ pub fn group_change(old: &Job, new: &Job, group: &str) -> Change {
 
 /// Whether a task with these members has to be restarted.
 #[must_use]
-pub fn task_is_destructive(before: &Value, after: &Value) -> bool {
+pub(super) fn task_is_destructive(before: &Value, after: &Value) -> bool {
     differs(before, after, TASK)
         || before["Meta"] != after["Meta"]
         || before["LogConfig"]["Disabled"] != after["LogConfig"]["Disabled"]

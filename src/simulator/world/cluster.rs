@@ -132,10 +132,7 @@ impl World {
                 "namespace {name:?} has non-terminal jobs in regions: [{}]",
                 self.region
             );
-            return Err(Refusal::many(&[
-                head,
-                "error deleting namespace".to_owned(),
-            ]));
+            return Err(Refusal::many(&[head]));
         }
         let tx = self.begin("NamespaceDeleted");
         self.namespaces.remove(name);

@@ -5,7 +5,7 @@ use super::spec::Constraint;
 
 /// What a constraint says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// The node may be used.
     Holds,
     /// It may not.
@@ -14,7 +14,7 @@ pub enum Verdict {
 
 /// Judges a node. `distinct_hosts` and `distinct_property` are judged elsewhere, over all allocations.
 #[must_use]
-pub fn check(constraint: &Constraint, node: &Node) -> Verdict {
+pub(super) fn check(constraint: &Constraint, node: &Node) -> Verdict {
     let left = node.resolve(&constraint.left);
     let right = node.resolve(&constraint.right);
     let holds = match constraint.operand.as_str() {

@@ -77,7 +77,7 @@ pub(super) fn job(old: Option<&Job>, new: &Job, updates: &BTreeMap<String, Updat
     fields.extend(map_fields("Meta", &before["Meta"], &after["Meta"]));
     sort(&mut fields);
     let objects = objects(before, after, JOB_HIDDEN);
-    let groups = groups(before, after, old, new, updates);
+    let groups = groups(before, after, updates);
     let edited = !fields.is_empty()
         || !objects.is_empty()
         || groups.iter().any(|group| text(group, "Type") != "None");
@@ -92,16 +92,9 @@ pub(super) fn job(old: Option<&Job>, new: &Job, updates: &BTreeMap<String, Updat
     })
 }
 
-fn groups(
-    before: &Value,
-    after: &Value,
-    old: Option<&Job>,
-    new: &Job,
-    updates: &BTreeMap<String, Updates>,
-) -> Vec<Value> {
+fn groups(before: &Value, after: &Value, updates: &BTreeMap<String, Updates>) -> Vec<Value> {
     let (olds, news) = (named(before, "TaskGroups"), named(after, "TaskGroups"));
     let names: BTreeSet<_> = olds.keys().chain(news.keys()).copied().collect();
-    let whole_job = old.is_some_and(|old| old.spec["Meta"] != new.spec["Meta"]);
     names
         .into_iter()
         .map(|name| {
@@ -110,19 +103,12 @@ fn groups(
                 olds.get(name).copied(),
                 news.get(name).copied(),
                 updates.get(name),
-                whole_job,
             )
         })
         .collect()
 }
 
-fn group(
-    name: &str,
-    old: Option<&Value>,
-    new: Option<&Value>,
-    updates: Option<&Updates>,
-    whole_job: bool,
-) -> Value {
+fn group(name: &str, old: Option<&Value>, new: Option<&Value>, updates: Option<&Updates>) -> Value {
     let (kind, before, after) = sides(old, new);
     let mut fields = primitives(before, after, GROUP_HIDDEN, false);
     fields.extend(map_fields("Meta", &before["Meta"], &after["Meta"]));
@@ -145,7 +131,6 @@ fn group(
         "Edited" if !edited => "None",
         kind => kind,
     };
-    let _ = whole_job;
     json!({
         "Type": kind, "Name": name, "Fields": nullable(fields), "Objects": nullable(objects),
         "Tasks": nullable(tasks), "Updates": update_counts(updates),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 /// How many lines are kept (`event_buffer_size`).
-pub const BUFFER: usize = 100;
+pub(super) const BUFFER: usize = 100;
 
 /// Something that happened.
 #[derive(Debug, Clone)]

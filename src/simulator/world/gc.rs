@@ -12,9 +12,8 @@ impl World {
             .iter()
             .filter(|(_, entry)| {
                 let job = &entry.job;
-                job.status == "dead"
-                    && (job.stopped() || matches!(job.kind(), "batch" | "sysbatch"))
-                    && !(job.is_parent() && !job.stopped())
+                let finished = matches!(job.kind(), "batch" | "sysbatch") && !job.is_parent();
+                job.status == "dead" && (job.stopped() || finished)
             })
             .filter(|(key, _)| {
                 self.allocs_of(key).all(super::Alloc::client_terminal)

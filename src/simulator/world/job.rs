@@ -146,7 +146,7 @@ pub struct JobEntry {
 }
 
 /// How many versions are kept besides tagged ones.
-pub const TRACKED_VERSIONS: usize = 6;
+pub(super) const TRACKED_VERSIONS: usize = 6;
 
 impl JobEntry {
     /// Remembers the current version, and forgets the oldest beyond the limit; the newest stable one stays.

@@ -89,7 +89,7 @@ fn map(of: &BTreeMap<String, u64>) -> Value {
 
 /// What a group asks of a node.
 #[derive(Debug)]
-pub struct Ask<'a> {
+pub(super) struct Ask<'a> {
     /// Datacenters, patterns with `*`.
     pub datacenters: &'a [String],
     /// Pool; `all` is every pool.
@@ -112,7 +112,7 @@ impl Ask<'_> {
 
     /// Whether a node is in the pool and in one of the datacenters.
     #[must_use]
-    pub fn in_reach(&self, node: &Node) -> bool {
+    pub(super) fn in_reach(&self, node: &Node) -> bool {
         self.in_pool(node)
             && self
                 .datacenters
@@ -128,7 +128,7 @@ impl Ask<'_> {
 
     /// The first reason for which a node cannot run the group, whatever room it has.
     #[must_use]
-    pub fn infeasible(&self, node: &Node) -> Option<String> {
+    pub(super) fn infeasible(&self, node: &Node) -> Option<String> {
         if let Some(reason) = self.refused {
             return Some(reason.to_owned());
         }
@@ -183,7 +183,7 @@ fn devices(node: &Node, name: &str) -> u64 {
 
 /// What is in use on each node while an evaluation places one allocation after the other.
 #[derive(Debug, Clone, Default)]
-pub struct Room {
+pub(super) struct Room {
     /// Node id → use.
     pub used: BTreeMap<String, Usage>,
     /// Node id → allocations of the job on it.
@@ -192,7 +192,7 @@ pub struct Room {
 
 impl Room {
     /// Takes room for a group.
-    pub fn take(&mut self, node: &str, group: &Group) {
+    pub(super) fn take(&mut self, node: &str, group: &Group) {
         let used = self.used.entry(node.to_owned()).or_default();
         used.cpu += group.tasks.iter().map(|task| task.cpu).sum::<i64>();
         used.memory += group.tasks.iter().map(|task| task.memory).sum::<i64>();
@@ -205,7 +205,7 @@ impl Room {
     }
 
     /// Gives it back.
-    pub fn release(&mut self, node: &str, group: &Group) {
+    pub(super) fn release(&mut self, node: &str, group: &Group) {
         let used = self.used.entry(node.to_owned()).or_default();
         used.cpu -= group.tasks.iter().map(|task| task.cpu).sum::<i64>();
         used.memory -= group.tasks.iter().map(|task| task.memory).sum::<i64>();
@@ -221,7 +221,7 @@ impl Room {
 
     /// The dimension that a node lacks for a group.
     #[must_use]
-    pub fn lacks(&self, node: &Node, group: &Group) -> Option<&'static str> {
+    pub(super) fn lacks(&self, node: &Node, group: &Group) -> Option<&'static str> {
         let none = Usage::default();
         let used = self.used.get(&node.id).unwrap_or(&none);
         if used.cpu + group.tasks.iter().map(|task| task.cpu).sum::<i64>() > node.cpu {
@@ -241,15 +241,12 @@ impl Room {
         None
     }
 
-    /// Chooses a node: the one with the fewest allocations of the job, then the fullest.
-    ///
-    /// # Errors
-    /// The reasons, node by node.
-    pub fn choose(
+    /// Chooses a node: the one with the fewest allocations of the job, then the fullest. Also says what it looked at.
+    pub(super) fn choose(
         &self,
         nodes: &BTreeMap<String, Node>,
         ask: &Ask<'_>,
-    ) -> Result<(String, Metric), Metric> {
+    ) -> (Option<String>, Metric) {
         let mut metric = Metric {
             pool: ask.pool.to_owned(),
             ..Metric::default()
@@ -271,14 +268,16 @@ impl Room {
                 }
             }
         }
-        match best {
-            Some((_, _, node)) => Ok((node.id.clone(), metric)),
-            None => Err(metric),
-        }
+        (best.map(|(_, _, node)| node.id.clone()), metric)
     }
 
     /// Whether one node takes the group; `None` with the reason in `metric` when it does not. Lower is better.
-    pub fn score(&self, node: &Node, ask: &Ask<'_>, metric: &mut Metric) -> Option<(u64, i64)> {
+    pub(super) fn score(
+        &self,
+        node: &Node,
+        ask: &Ask<'_>,
+        metric: &mut Metric,
+    ) -> Option<(u64, i64)> {
         if let Some(why) = ask.infeasible(node) {
             metric.filter(node, &why);
             return None;

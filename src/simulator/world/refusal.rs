@@ -43,7 +43,7 @@ impl Refusal {
 
 /// Formats errors as Go's `multierror` does, the two newlines at the end included.
 #[must_use]
-pub fn multierror(errors: &[String]) -> String {
+pub(super) fn multierror(errors: &[String]) -> String {
     let head = if errors.len() == 1 {
         "1 error occurred:".to_owned()
     } else {

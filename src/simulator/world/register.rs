@@ -158,9 +158,14 @@ impl World {
         request: &Register,
         warnings: String,
     ) -> Written {
+        let submission = request.submission.clone().or_else(|| {
+            // Without one, Nomad copies that of the version named in the body, which usually is 0.
+            let version = super::json::any_case(&request.job, "Version").and_then(Value::as_u64);
+            self.submission(key, version.unwrap_or(0))
+        });
         let mut tx = self.begin("JobRegistered");
         let index = tx.index;
-        self.new_version(&mut tx, key, Arc::new(spec), request.submission.clone());
+        self.new_version(&mut tx, key, Arc::new(spec), submission);
         let parent = self.job(key).is_some_and(|job| job.is_parent());
         let eval_id = if parent {
             String::new()

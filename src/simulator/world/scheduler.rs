@@ -46,7 +46,6 @@ pub struct Stop {
 
 /// How many of a group's allocations meet which fate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are Nomad's DesiredTGUpdates")]
 pub struct Updates {
     pub ignore: u64,
     pub place: u64,
@@ -289,14 +288,14 @@ impl<'a> Run<'a> {
     /// Looks for a node; counts the failure when there is none.
     pub(super) fn place(&mut self, group: &Group, mut placement: Placement) -> bool {
         match self.room.choose(&self.world.nodes, &self.ask(group)) {
-            Ok((node, metric)) => {
+            (Some(node), metric) => {
                 self.room.take(&node, group);
                 placement.node_id = node;
                 placement.metric = metric;
                 self.decision.place.push(placement);
                 true
             }
-            Err(metric) => {
+            (None, metric) => {
                 self.fail(group, metric);
                 false
             }

@@ -17,8 +17,6 @@ pub(super) enum Kind {
     Int,
     /// Whole number or `null`.
     OptionalInt,
-    /// Number with a fraction.
-    Float,
     /// Flag, false when absent.
     Flag,
     /// Flag or `null`.
@@ -29,6 +27,8 @@ pub(super) enum Kind {
     TextList,
     /// Kept as it is.
     Any,
+    /// No longer read, always `null`.
+    Removed,
     /// One object or `null`.
     Object(&'static [Field]),
     /// Objects.
@@ -41,7 +41,7 @@ pub(super) enum Kind {
 pub(super) type Field = (&'static str, Kind);
 
 use Kind::{
-    Any, Flag, Float, Int, List, Named, Object, OptionalFlag, OptionalInt, OptionalText, Text,
+    Any, Flag, Int, List, Named, Object, OptionalFlag, OptionalInt, OptionalText, Removed, Text,
     TextList, TextMap,
 };
 
@@ -338,8 +338,8 @@ pub(super) const GROUP: &[Field] = &[
     ("Services", List(SERVICE)),
     ("Volumes", Named(VOLUME)),
     ("ShutdownDelay", OptionalInt),
-    ("StopAfterClientDisconnect", OptionalInt),
-    ("MaxClientDisconnect", OptionalInt),
+    ("StopAfterClientDisconnect", Removed),
+    ("MaxClientDisconnect", Removed),
     ("PreventRescheduleOnLost", Flag),
     (
         "Disconnect",
@@ -414,7 +414,7 @@ pub(super) fn decode(value: &Value, fields: &'static [Field], at: &str) -> Resul
     };
     let mut kept = Map::new();
     for (name, kind) in fields {
-        let Some(member) = any_case(value, name) else {
+        let Some(member) = any_case(value, name).filter(|_| !matches!(kind, Removed)) else {
             continue;
         };
         let path = format!("{at}.{name}");
@@ -431,7 +431,6 @@ fn decode_member(value: &Value, kind: Kind, at: &str) -> Result<Value, String> {
     let (fits, wanted) = match kind {
         Text | OptionalText => (value.is_string(), "string"),
         Int | OptionalInt => (is_whole(value), "int64"),
-        Float => (value.is_number(), "float64"),
         Flag | OptionalFlag => (value.is_boolean(), "bool"),
         TextMap => (
             value
@@ -445,7 +444,7 @@ fn decode_member(value: &Value, kind: Kind, at: &str) -> Result<Value, String> {
                 .is_some_and(|list| list.iter().all(Value::is_string)),
             "[]string",
         ),
-        Any => (true, ""),
+        Any | Removed => (true, ""),
         Object(fields) => return decode(value, fields, at),
         List(fields) => return decode_list(value, fields, at),
         Named(fields) => return decode_named(value, fields, at),
@@ -514,7 +513,6 @@ pub(super) fn fill(value: &mut Value, fields: &'static [Field]) {
         match kind {
             Text if member.is_null() => *member = Value::from(""),
             Int if member.is_null() => *member = Value::from(0),
-            Float if member.is_null() => *member = Value::from(0.0),
             Flag if member.is_null() => *member = Value::from(false),
             Object(fields) => fill(member, fields),
             List(fields) => {

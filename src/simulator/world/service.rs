@@ -30,6 +30,7 @@ struct Sorted<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn service_group(&mut self, group: &Group) {
+        let job = self.job.clone();
         let sorted = self.sort(group);
         let mut updates = Updates {
             reschedule_now: sorted.now.len() as u64,
@@ -38,13 +39,7 @@ impl<'a> Run<'a> {
         };
         self.decision.queued.entry(group.name.clone()).or_insert(0);
         let gone = (sorted.lost.len() + sorted.migrate.len() + sorted.now.len()) as u64;
-        let live = self.stop_surplus(
-            group,
-            sorted.stay.clone(),
-            &sorted.canaries,
-            gone,
-            &mut updates,
-        );
+        let live = self.stop_surplus(group, sorted.stay.clone(), gone, &mut updates);
         let (destructive, in_place) = self.changed(&live, &mut updates);
         let state = self.rollout_state(group, &destructive, &in_place);
 
@@ -55,7 +50,7 @@ impl<'a> Run<'a> {
         self.replace_gone(group, &sorted, &mut updates, state.failed);
         let missing = group.count.saturating_sub(live.len() as u64 + gone);
         let mut budget = state.limit;
-        let mut names = Names::new(&self.job.id().to_owned(), group, &live, &sorted);
+        let mut names = Names::new(job.id(), group, &live, &sorted);
         if missing > 0 && state.places_missing {
             updates.place += missing;
             budget = budget.saturating_sub(missing);
@@ -176,11 +171,9 @@ impl<'a> Run<'a> {
         &mut self,
         group: &Group,
         mut live: Vec<&'a Alloc>,
-        canaries: &[&'a Alloc],
         gone: u64,
         updates: &mut Updates,
     ) -> Vec<&'a Alloc> {
-        let _ = canaries;
         live.sort_by_key(|alloc| (alloc.position(), alloc.create_index));
         let wanted = group.count.saturating_sub(gone);
         let surplus = usize::try_from((live.len() as u64).saturating_sub(wanted)).unwrap_or(0);
@@ -282,6 +275,11 @@ impl<'a> Run<'a> {
             if !self.place(group, after(alloc, group, None)) {
                 // Nothing is stopped for a successor that has no place.
                 self.decision.stop.pop();
+                if !alloc.client_terminal()
+                    && let Some(old) = alloc.spec()
+                {
+                    self.room.take(&alloc.node_id, &old);
+                }
             }
         }
         updates.destructive = now as u64;

@@ -29,7 +29,7 @@ impl Constraint {
 
 /// Reads the constraints of a job, group or task.
 #[must_use]
-pub fn constraints(of: &Value) -> Vec<Constraint> {
+pub(super) fn constraints(of: &Value) -> Vec<Constraint> {
     list(of, "Constraints")
         .iter()
         .map(|constraint| Constraint {
@@ -193,19 +193,19 @@ pub struct Group {
 
 /// Reads the groups of a canonical job.
 #[must_use]
-pub fn groups(job: &Value) -> Vec<Group> {
+pub(super) fn groups(job: &Value) -> Vec<Group> {
     list(job, "TaskGroups").iter().map(group).collect()
 }
 
 /// Reads one group, by name.
 #[must_use]
-pub fn group_named(job: &Value, name: &str) -> Option<Group> {
+pub(super) fn group_named(job: &Value, name: &str) -> Option<Group> {
     raw_group(job, name).map(group)
 }
 
 /// One group as JSON, by name.
 #[must_use]
-pub fn raw_group<'a>(job: &'a Value, name: &str) -> Option<&'a Value> {
+pub(super) fn raw_group<'a>(job: &'a Value, name: &str) -> Option<&'a Value> {
     list(job, "TaskGroups")
         .iter()
         .find(|group| text(group, "Name") == name)
@@ -290,7 +290,7 @@ fn task(value: &Value) -> Task {
 
 /// The datacenters in which a job may run; patterns with `*`.
 #[must_use]
-pub fn datacenters(job: &Value) -> Vec<String> {
+pub(super) fn datacenters(job: &Value) -> Vec<String> {
     texts(job, "Datacenters")
 }
 

@@ -19,7 +19,6 @@ use super::variables::{Variable, VariableKey};
 
 /// What has its own index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum Table {
     Jobs,
     Summaries,

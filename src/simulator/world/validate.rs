@@ -172,7 +172,7 @@ fn task_problems(task: &Value) -> Vec<String> {
 
 /// Remarks that do not stop a register, in Nomad's layout; `""` without any.
 #[must_use]
-pub fn warnings(job: &Value) -> String {
+pub(super) fn warnings(job: &Value) -> String {
     let mut found = Vec::new();
     if present(job, "Periodic") && !text(&job["Periodic"], "Spec").is_empty() {
         found.push("cron is deprecated and may be removed in a future release. Use crons instead");
