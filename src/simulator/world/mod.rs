@@ -7,7 +7,6 @@
 
 mod alloc;
 mod apply;
-mod canonical;
 mod change;
 mod client;
 mod cluster;
@@ -47,8 +46,8 @@ mod variables;
 #[cfg(test)]
 mod tests;
 
+pub use crate::clients::nomad::canonical::canonicalize;
 pub use alloc::{Alloc, Health, TaskEvent, TaskState};
-pub use canonical::canonicalize;
 pub use constraint::glob;
 pub use deployment::{Deployment, GroupRollout};
 pub use dispatch::{Dispatch, Dispatched};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::World;
-use super::canonical::canonicalize;
+use super::canonicalize;
 use super::job::{Job, JobEntry, JobKey};
 use super::json::{list, present, text};
 use super::refusal::Refusal;

@@ -502,35 +502,3 @@ fn mismatch(value: &Value, at: &str, wanted: &str) -> String {
     };
     format!("json: cannot unmarshal {found} into Go struct field {at} of type {wanted}")
 }
-
-/// Writes every missing member with its empty value; empty lists and maps become `null`.
-pub(super) fn fill(value: &mut Value, fields: &'static [Field]) {
-    let Some(members) = value.as_object_mut() else {
-        return;
-    };
-    for (name, kind) in fields {
-        let member = members.entry(*name).or_insert(Value::Null);
-        match kind {
-            Text if member.is_null() => *member = Value::from(""),
-            Int if member.is_null() => *member = Value::from(0),
-            Flag if member.is_null() => *member = Value::from(false),
-            Object(fields) => fill(member, fields),
-            List(fields) => {
-                for item in member.as_array_mut().into_iter().flatten() {
-                    fill(item, fields);
-                }
-            }
-            Named(fields) => {
-                for item in member.as_object_mut().into_iter().flat_map(Map::values_mut) {
-                    fill(item, fields);
-                }
-            }
-            _ => {}
-        }
-        let empty = member.as_array().is_some_and(Vec::is_empty)
-            || member.as_object().is_some_and(Map::is_empty);
-        if empty && !matches!(kind, Object(_)) {
-            *member = Value::Null;
-        }
-    }
-}
