@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::equal::differences;
 
-pub(super) const CASES: [&str; 15] = [
+pub(crate) const CASES: [&str; 15] = [
     "batch-periodic",
     "config-files",
     "entrypoint",

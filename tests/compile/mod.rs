@@ -9,3 +9,6 @@ mod hcl;
 mod members;
 mod render;
 mod text_safety;
+
+pub(crate) use from_params::golden_job;
+pub(crate) use golden::CASES;

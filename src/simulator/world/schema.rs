@@ -37,6 +37,22 @@ pub(super) enum Kind {
     Named(&'static [Field]),
 }
 
+/// How allocations are moved off a node.
+const MIGRATE: &[Field] = &[
+    ("HealthCheck", Text),
+    ("HealthyDeadline", Int),
+    ("MaxParallel", Int),
+    ("MinHealthyTime", Int),
+];
+/// How failed allocations are replaced.
+const RESCHEDULE: &[Field] = &[
+    ("Attempts", Int),
+    ("Delay", Int),
+    ("DelayFunction", Text),
+    ("Interval", Int),
+    ("MaxDelay", Int),
+    ("Unlimited", Flag),
+];
 /// A member's name and kind.
 pub(super) type Field = (&'static str, Kind);
 
@@ -307,32 +323,14 @@ pub(super) const GROUP: &[Field] = &[
     ("Spreads", List(SPREAD)),
     ("Scaling", Object(SCALING)),
     ("RestartPolicy", Object(RESTART)),
-    (
-        "ReschedulePolicy",
-        Object(&[
-            ("Attempts", Int),
-            ("Delay", Int),
-            ("DelayFunction", Text),
-            ("Interval", Int),
-            ("MaxDelay", Int),
-            ("Unlimited", Flag),
-        ]),
-    ),
+    ("ReschedulePolicy", Object(RESCHEDULE)),
     ("Tasks", List(TASK)),
     (
         "EphemeralDisk",
         Object(&[("Migrate", Flag), ("SizeMB", Int), ("Sticky", Flag)]),
     ),
     ("Meta", TextMap),
-    (
-        "Migrate",
-        Object(&[
-            ("HealthCheck", Text),
-            ("HealthyDeadline", Int),
-            ("MaxParallel", Int),
-            ("MinHealthyTime", Int),
-        ]),
-    ),
+    ("Migrate", Object(MIGRATE)),
     ("Update", Object(UPDATE)),
     ("Networks", List(NETWORK)),
     ("Services", List(SERVICE)),
@@ -369,6 +367,9 @@ pub(super) const JOB: &[Field] = &[
     ("Spreads", List(SPREAD)),
     ("TaskGroups", List(GROUP)),
     ("Update", Object(UPDATE)),
+    // Written for the job, kept by its groups.
+    ("Migrate", Object(MIGRATE)),
+    ("Reschedule", Object(RESCHEDULE)),
     ("Multiregion", Any),
     (
         "Periodic",
