@@ -138,7 +138,8 @@ impl Converge<'_> {
         let (Outcome::Unhealthy(cause) | Outcome::RolledBack { cause, .. }) = &mut outcome else {
             return outcome;
         };
-        let Some(at) = cause.at.as_ref().filter(|_| cause.kind == CauseKind::Check) else {
+        let is_open = matches!(cause.kind, CauseKind::Check | CauseKind::Stuck);
+        let Some(at) = cause.at.as_ref().filter(|_| is_open) else {
             return outcome;
         };
         let asked = nomad_in_time(self.nomad.allocation_checks(&at.allocation).into_future()).await;
@@ -147,10 +148,10 @@ impl Converge<'_> {
             .values()
             .filter(|check| check.status != "success")
         {
+            cause.kind = CauseKind::Check;
             cause.text.push_str(&format!(
-                "; {} is {}: {}",
+                "; the check of {} fails: {}",
                 check.service,
-                check.status,
                 one_line(&check.output)
             ));
         }

@@ -204,6 +204,26 @@ pub fn first_cause<'a>(allocations: impl IntoIterator<Item = &'a Allocation>) ->
         .and_then(|(_, allocation)| allocation_cause(allocation))
 }
 
+/// The newest allocation that runs, where nothing else explains why a rollout was given up: whoever asks can look at it.
+#[must_use]
+pub fn running_cause<'a>(
+    allocations: impl IntoIterator<Item = &'a Allocation>,
+    verdict: &str,
+) -> Option<Cause> {
+    let newest = allocations
+        .into_iter()
+        .max_by_key(|allocation| allocation.create_index)?;
+    let (task, _) = newest
+        .task_states
+        .iter()
+        .find(|(_, state)| last_of(state, "Started").is_some())?;
+    let text = format!(
+        "it runs, but did not become healthy in time: {}",
+        one_line(verdict)
+    );
+    Some(at(newest, task, CauseKind::Stuck, text))
+}
+
 /// How much an allocation says about the cause; `None` when it says nothing.
 fn rank(allocation: &Allocation) -> Option<u8> {
     let cause = allocation_cause(allocation)?;
@@ -232,7 +252,7 @@ pub fn allocation_cause(allocation: &Allocation) -> Option<Cause> {
             let (kind, text) = if is_checked {
                 (
                     CauseKind::Check,
-                    format!("it runs, but its checks do not pass: {text}"),
+                    format!("it runs, but did not become healthy in time: {text}"),
                 )
             } else {
                 (CauseKind::Stuck, text)

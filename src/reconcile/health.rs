@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::cause::{Cause, CauseKind, first_cause};
+use super::cause::{Cause, CauseKind, first_cause, running_cause};
 use super::observed::Activity;
 use crate::clients::nomad::types::{Allocation, Evaluation, JobRecord, Rollout};
 
@@ -79,12 +79,13 @@ pub fn judge(job: &JobRecord, activity: &Activity) -> Health {
 /// Judges the end of a rollout that is not the current one.
 #[must_use]
 pub fn judge_ended(rollout: &Rollout, allocations: &[Allocation]) -> Health {
-    let cause = first_cause(
-        allocations
-            .iter()
-            .filter(|allocation| allocation.job_version == rollout.job_version),
-    )
-    .unwrap_or_else(|| Cause::stuck(rollout.status_description.clone()));
+    let ours: Vec<&Allocation> = allocations
+        .iter()
+        .filter(|allocation| allocation.job_version == rollout.job_version)
+        .collect();
+    let cause = first_cause(ours.iter().copied())
+        .or_else(|| running_cause(ours.iter().copied(), &rollout.status_description))
+        .unwrap_or_else(|| Cause::stuck(rollout.status_description.clone()));
     if rollout.status == "cancelled" {
         return Health::Cancelled(rollout.status_description.clone());
     }

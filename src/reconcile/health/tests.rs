@@ -302,3 +302,35 @@ fn a_parent_is_healthy_because_it_exists() {
     parent.head.periodic = Some(json!({}));
     assert_eq!(judge(&parent, &Activity::default()), Health::Healthy);
 }
+
+#[test]
+fn a_rollout_given_up_while_its_task_runs_points_at_the_task() {
+    let started = TaskEvent {
+        event_type: "Started".into(),
+        ..TaskEvent::default()
+    };
+    let state = TaskState {
+        state: "running".into(),
+        failed: false,
+        restarts: 0,
+        events: vec![started],
+    };
+    let running = Allocation {
+        task_states: BTreeMap::from([("app".to_owned(), state)]),
+        ..allocation("a", 52, "running")
+    };
+    let activity = Activity {
+        rollout: Some(rollout("failed", "Failed due to progress deadline")),
+        allocations: vec![running],
+        ..Activity::default()
+    };
+    let Health::Failed(cause) = judge(&job("service", 2), &activity) else {
+        panic!("not failed")
+    };
+    assert_eq!(cause.at.map(|at| at.task), Some("app".to_owned()));
+    assert!(
+        cause.text.contains("Failed due to progress deadline"),
+        "{}",
+        cause.text
+    );
+}
