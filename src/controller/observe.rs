@@ -122,7 +122,7 @@ async fn earlier_attempt(
 ) -> Result<Option<Attempt>, NomadError> {
     let Some(job) = job else { return Ok(None) };
     let is_ours = |head: &JobHead| {
-        memory.written == Some(head.job_modify_index)
+        memory.stood_at == Some(head.job_modify_index)
             || run.is_some() && head.meta.get(META_RUN).map(String::as_str) == run
     };
     // Version 0 has no older one.

@@ -45,7 +45,7 @@ fn seen(job: JobRecord) -> Observed {
 
 fn memory() -> Memory {
     Memory {
-        written: None,
+        stood_at: None,
         writes: 0,
         blocked_for: None,
         placement_grace: Duration::from_secs(30),
@@ -131,7 +131,7 @@ fn a_stopped_job_is_started_again() {
 #[test]
 fn somebody_elses_change_after_our_write_supersedes_us() {
     let memory = Memory {
-        written: Some(ModifyIndex(40)),
+        stood_at: Some(ModifyIndex(40)),
         writes: 1,
         ..memory()
     };
@@ -149,7 +149,7 @@ fn somebody_elses_change_after_our_write_supersedes_us() {
 #[test]
 fn a_purge_after_our_write_supersedes_us() {
     let memory = Memory {
-        written: Some(ModifyIndex(40)),
+        stood_at: Some(ModifyIndex(40)),
         writes: 1,
         ..memory()
     };
@@ -157,6 +157,39 @@ fn a_purge_after_our_write_supersedes_us() {
         plan(&run("a", "r1"), &Observed::absent(), &memory).next,
         Next::Finished(Outcome::Superseded(_))
     ));
+}
+
+#[test]
+fn a_change_or_purge_of_what_was_found_as_wanted_supersedes_a_watch_that_wrote_nothing() {
+    let goal = run("a", "r1");
+    let mut memory = memory();
+    let found = seen(stored(compiled("a", "r1"), 42, false));
+    let waiting = plan(&goal, &found, &memory);
+    memory.remember(&found, &waiting);
+    assert_eq!(memory.stood_at, Some(ModifyIndex(42)));
+    assert_eq!(memory.writes, 0);
+    for later in [
+        seen(stored(compiled("b", "r2"), 43, false)),
+        seen(stored(compiled("a", "r1"), 43, true)),
+        Observed::absent(),
+    ] {
+        let plan = plan(&goal, &later, &memory);
+        assert!(
+            matches!(plan.next, Next::Finished(Outcome::Superseded(_))),
+            "{plan:?}"
+        );
+    }
+}
+
+#[test]
+fn a_look_without_an_answer_is_not_remembered() {
+    let unknown = Observed::unknown(Gap {
+        reason: "no leader".into(),
+    });
+    let mut memory = memory();
+    let waiting = plan(&run("a", "r1"), &unknown, &memory);
+    memory.remember(&unknown, &waiting);
+    assert_eq!(memory.stood_at, None);
 }
 
 #[test]
