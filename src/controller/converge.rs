@@ -51,6 +51,10 @@ struct Turns {
     memory: Memory,
     blocked_since: Option<Instant>,
     last: Option<Progress>,
+    /// Why there is no answer, as long as there is none.
+    gap: Option<String>,
+    /// A write was sent, whatever became of it.
+    tried: bool,
     backoff: Duration,
     /// The job stands as wanted; only health is missing.
     stands: bool,
@@ -76,13 +80,15 @@ impl Converge<'_> {
     pub async fn run(&self, goal: &Goal, on_standing: &mut (dyn FnMut() + Send)) -> Outcome {
         let mut turns = Turns {
             memory: Memory {
-                written: None,
+                stood_at: None,
                 writes: 0,
                 blocked_for: None,
                 placement_grace: self.placement_grace,
             },
             blocked_since: None,
             last: None,
+            gap: None,
+            tried: false,
             backoff: BACKOFF.0,
             stands: false,
             watcher: None,
@@ -94,7 +100,7 @@ impl Converge<'_> {
             let turn = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Outcome::Cancelled,
-                () = tokio::time::sleep_until(self.deadline) => return turns.out_of_time(),
+                () = tokio::time::sleep_until(self.deadline) => return self.out_of_time(&turns),
                 turn = self.turn(goal, &mut turns) => turn,
             };
             if turns.stands {
@@ -126,7 +132,7 @@ impl Converge<'_> {
             tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Outcome::Cancelled,
-                () = tokio::time::sleep_until(self.deadline) => return turns.out_of_time(),
+                () = tokio::time::sleep_until(self.deadline) => return self.out_of_time(&turns),
                 () = wait => {}
             }
         }
@@ -169,6 +175,7 @@ impl Converge<'_> {
                 return turn;
             }
         }
+        turns.memory.remember(&look.observed, &plan);
         match plan.next {
             Next::LookAgain => Turn::Again,
             Next::Watch(progress) => {
@@ -193,10 +200,7 @@ impl Converge<'_> {
                 is_new: look.observed.job.present().is_none(),
                 changes: drift.changes.iter().map(ToString::to_string).collect(),
             }),
-            None if turns.last.is_none()
-                && turns.memory.written.is_none()
-                && is_unchanged(plan) =>
-            {
+            None if turns.last.is_none() && !turns.tried && is_unchanged(plan) => {
                 self.notes.send(Note::Unchanged {
                     job: run.id.clone(),
                 });
@@ -217,6 +221,7 @@ impl Converge<'_> {
             self.keep_logs(look).await;
         }
         turns.memory.writes += 1;
+        turns.tried = true;
         match act(
             self.nomad,
             goal_id(goal),
@@ -227,7 +232,7 @@ impl Converge<'_> {
         .await
         {
             Ok(Done::Registered(index)) => {
-                turns.memory.written = Some(index);
+                turns.memory.stood_at = Some(index);
                 turns.backoff = BACKOFF.0;
                 None
             }
@@ -238,12 +243,19 @@ impl Converge<'_> {
 
     fn after_error(&self, error: &NomadError, turns: &mut Turns) -> Turn {
         match error.disposition() {
-            Disposition::ObserveAgain => {
+            Disposition::ObserveAgain if matches!(error, NomadError::Conflict { .. }) => {
                 self.notes.send(Note::Retrying {
                     reason: explained(error),
                     pause: Duration::ZERO,
                 });
                 Turn::Again
+            }
+            Disposition::ObserveAgain => {
+                // A way that is broken says nothing about other writers: it does not count as a try, and gets time to mend.
+                if matches!(error, NomadError::ReplyLost { .. }) {
+                    turns.memory.writes -= 1;
+                }
+                self.pause(turns, explained(error), None)
             }
             Disposition::Backoff { after } => {
                 // Refused before it was applied: it does not count as a try.
@@ -258,9 +270,25 @@ impl Converge<'_> {
         let jittered = turns.backoff.mul_f64(0.75 + 0.5 * jitter());
         let pause = after.unwrap_or(jittered).min(BACKOFF.1);
         turns.backoff = (turns.backoff * 2).min(BACKOFF.1);
-        turns.last_gap(&reason);
+        turns.gap = Some(reason.clone());
         self.notes.send(Note::Retrying { reason, pause });
         Turn::Pause(pause)
+    }
+
+    fn out_of_time(&self, turns: &Turns) -> Outcome {
+        let (waiting_for, cause) = match (&turns.gap, &turns.last) {
+            (None, Some(progress)) => (progress.waiting_for.clone(), progress.trouble.clone()),
+            (None, None) => (format!("Nomad at {} answers", self.nomad.address()), None),
+            (Some(gap), None) => (format!("Nomad answers ({gap})"), None),
+            (Some(gap), Some(progress)) => (
+                format!("Nomad answers again ({gap})"),
+                progress.trouble.clone(),
+            ),
+        };
+        Outcome::Deadline {
+            waiting_for: format!("waiting until {waiting_for}"),
+            cause,
+        }
     }
 
     /// Logs are gone with the allocations (nomad-api.md, trap 12): what failed is shown before it is purged.
@@ -325,6 +353,7 @@ fn jitter() -> f64 {
 
 impl Turns {
     fn watching(&mut self, progress: Progress, notes: &Notes, id: &JobId) {
+        self.gap = None;
         self.backoff = BACKOFF.0;
         let is_blocked = progress
             .trouble
@@ -343,28 +372,11 @@ impl Turns {
         }
     }
 
-    fn last_gap(&mut self, reason: &str) {
-        if let Some(last) = &mut self.last {
-            last.waiting_for = format!("Nomad answers again ({reason})");
-        }
-    }
-
     /// Until when a change is waited for before looking anyway: a hint may be lost, and patience with a missing node ends.
     fn patience(&self, grace: Duration) -> Instant {
         let resync = Instant::now() + RESYNC;
         self.blocked_since
             .map_or(resync, |since| resync.min(since + grace))
-    }
-
-    fn out_of_time(&self) -> Outcome {
-        let (waiting_for, cause) = match &self.last {
-            Some(progress) => (progress.waiting_for.clone(), progress.trouble.clone()),
-            None => ("Nomad answers".to_owned(), None),
-        };
-        Outcome::Deadline {
-            waiting_for: format!("waiting until {waiting_for}"),
-            cause,
-        }
     }
 }
 
