@@ -30,6 +30,12 @@ const RESYNC: Duration = Duration::from_secs(30);
 /// First and longest pause after a look or a write that failed for a passing reason.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
+/// Between two looks that both find a job unhealthy.
+///
+/// Nomad stores a failed allocation, and in a second transaction the evaluation that may replace it. Microseconds as a
+/// rule; on an overloaded server a whole look fitted between.
+const DOUBT: Duration = Duration::from_millis(500);
+
 /// Everything that one convergence needs.
 pub struct Converge<'a> {
     /// The cluster.
@@ -53,6 +59,8 @@ struct Turns {
     last: Option<Progress>,
     /// Why there is no answer, as long as there is none.
     gap: Option<String>,
+    /// The last look found the job unhealthy for good.
+    doubted: bool,
     /// A write was sent, whatever became of it.
     tried: bool,
     backoff: Duration,
@@ -88,6 +96,7 @@ impl Converge<'_> {
             blocked_since: None,
             last: None,
             gap: None,
+            doubted: false,
             tried: false,
             backoff: BACKOFF.0,
             stands: false,
@@ -183,6 +192,12 @@ impl Converge<'_> {
                 Turn::Wait(look.cursor)
             }
             Next::Backoff(reason) => self.pause(turns, reason, None),
+            // The reads of one look are no snapshot: a failed allocation may have been seen just before Nomad's decision
+            // to replace it. What a later look finds the same is so.
+            Next::Finished(Outcome::Unhealthy(_)) if !turns.doubted => {
+                turns.doubted = true;
+                Turn::Pause(DOUBT)
+            }
             Next::Finished(outcome) => {
                 turns.stands =
                     matches!(goal, Goal::Run(_)) && turns.last.is_none() && is_verdict(&outcome);
@@ -354,6 +369,7 @@ fn jitter() -> f64 {
 impl Turns {
     fn watching(&mut self, progress: Progress, notes: &Notes, id: &JobId) {
         self.gap = None;
+        self.doubted = false;
         self.backoff = BACKOFF.0;
         let is_blocked = progress
             .trouble
