@@ -30,6 +30,12 @@ const RESYNC: Duration = Duration::from_secs(30);
 /// First and longest pause after a look or a write that failed for a passing reason.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
+/// Between two looks that both find a job unhealthy.
+///
+/// Nomad stores a failed allocation, and in a second transaction the evaluation that may replace it. Microseconds as a
+/// rule; on an overloaded server a whole look fitted between.
+const DOUBT: Duration = Duration::from_millis(500);
+
 /// Everything that one convergence needs.
 pub struct Converge<'a> {
     /// The cluster.
@@ -51,6 +57,12 @@ struct Turns {
     memory: Memory,
     blocked_since: Option<Instant>,
     last: Option<Progress>,
+    /// Why there is no answer, as long as there is none.
+    gap: Option<String>,
+    /// The last look found the job unhealthy for good.
+    doubted: bool,
+    /// A write was sent, whatever became of it.
+    tried: bool,
     backoff: Duration,
     /// The job stands as wanted; only health is missing.
     stands: bool,
@@ -76,7 +88,7 @@ impl Converge<'_> {
     pub async fn run(&self, goal: &Goal, on_standing: &mut (dyn FnMut() + Send)) -> Outcome {
         let mut turns = Turns {
             memory: Memory {
-                written: None,
+                stood_at: None,
                 accepted_at: None,
                 writes: 0,
                 blocked_for: None,
@@ -84,6 +96,9 @@ impl Converge<'_> {
             },
             blocked_since: None,
             last: None,
+            gap: None,
+            doubted: false,
+            tried: false,
             backoff: BACKOFF.0,
             stands: false,
             watcher: None,
@@ -95,7 +110,7 @@ impl Converge<'_> {
             let turn = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Outcome::Cancelled,
-                () = tokio::time::sleep_until(self.deadline) => return turns.out_of_time(),
+                () = tokio::time::sleep_until(self.deadline) => return self.out_of_time(&turns),
                 turn = self.turn(goal, &mut turns) => turn,
             };
             if turns.stands {
@@ -127,7 +142,7 @@ impl Converge<'_> {
             tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Outcome::Cancelled,
-                () = tokio::time::sleep_until(self.deadline) => return turns.out_of_time(),
+                () = tokio::time::sleep_until(self.deadline) => return self.out_of_time(&turns),
                 () = wait => {}
             }
         }
@@ -171,6 +186,7 @@ impl Converge<'_> {
                 return turn;
             }
         }
+        turns.memory.remember(&look.observed, &plan);
         match plan.next {
             Next::LookAgain => Turn::Again,
             Next::Watch(progress) => {
@@ -178,6 +194,12 @@ impl Converge<'_> {
                 Turn::Wait(look.cursor)
             }
             Next::Backoff(reason) => self.pause(turns, reason, None),
+            // The reads of one look are no snapshot: a failed allocation may have been seen just before Nomad's decision
+            // to replace it. What a later look finds the same is so.
+            Next::Finished(Outcome::Unhealthy(_)) if !turns.doubted => {
+                turns.doubted = true;
+                Turn::Pause(DOUBT)
+            }
             Next::Finished(outcome) => {
                 turns.stands =
                     matches!(goal, Goal::Run(_)) && turns.last.is_none() && is_verdict(&outcome);
@@ -195,10 +217,7 @@ impl Converge<'_> {
                 is_new: look.observed.job.present().is_none(),
                 changes: drift.changes.iter().map(ToString::to_string).collect(),
             }),
-            None if turns.last.is_none()
-                && turns.memory.written.is_none()
-                && is_unchanged(plan) =>
-            {
+            None if turns.last.is_none() && !turns.tried && is_unchanged(plan) => {
                 self.notes.send(Note::Unchanged {
                     job: run.id.clone(),
                 });
@@ -219,6 +238,7 @@ impl Converge<'_> {
             self.keep_logs(look).await;
         }
         turns.memory.writes += 1;
+        turns.tried = true;
         match act(
             self.nomad,
             goal_id(goal),
@@ -229,7 +249,7 @@ impl Converge<'_> {
         .await
         {
             Ok(Done::Registered(index)) => {
-                turns.memory.written = Some(index);
+                turns.memory.stood_at = Some(index);
                 if let Action::Register { expected, .. } = action {
                     turns.memory.accepted_at = Some(*expected);
                 }
@@ -243,12 +263,19 @@ impl Converge<'_> {
 
     fn after_error(&self, error: &NomadError, turns: &mut Turns) -> Turn {
         match error.disposition() {
-            Disposition::ObserveAgain => {
+            Disposition::ObserveAgain if matches!(error, NomadError::Conflict { .. }) => {
                 self.notes.send(Note::Retrying {
                     reason: explained(error),
                     pause: Duration::ZERO,
                 });
                 Turn::Again
+            }
+            Disposition::ObserveAgain => {
+                // A way that is broken says nothing about other writers: it does not count as a try, and gets time to mend.
+                if matches!(error, NomadError::ReplyLost { .. }) {
+                    turns.memory.writes -= 1;
+                }
+                self.pause(turns, explained(error), None)
             }
             Disposition::Backoff { after } => {
                 // Refused before it was applied: it does not count as a try.
@@ -263,9 +290,25 @@ impl Converge<'_> {
         let jittered = turns.backoff.mul_f64(0.75 + 0.5 * jitter());
         let pause = after.unwrap_or(jittered).min(BACKOFF.1);
         turns.backoff = (turns.backoff * 2).min(BACKOFF.1);
-        turns.last_gap(&reason);
+        turns.gap = Some(reason.clone());
         self.notes.send(Note::Retrying { reason, pause });
         Turn::Pause(pause)
+    }
+
+    fn out_of_time(&self, turns: &Turns) -> Outcome {
+        let (waiting_for, cause) = match (&turns.gap, &turns.last) {
+            (None, Some(progress)) => (progress.waiting_for.clone(), progress.trouble.clone()),
+            (None, None) => (format!("Nomad at {} answers", self.nomad.address()), None),
+            (Some(gap), None) => (format!("Nomad answers ({gap})"), None),
+            (Some(gap), Some(progress)) => (
+                format!("Nomad answers again ({gap})"),
+                progress.trouble.clone(),
+            ),
+        };
+        Outcome::Deadline {
+            waiting_for: format!("waiting until {waiting_for}"),
+            cause,
+        }
     }
 
     /// Logs are gone with the allocations (nomad-api.md, trap 12): what failed is shown before it is purged.
@@ -330,6 +373,8 @@ fn jitter() -> f64 {
 
 impl Turns {
     fn watching(&mut self, progress: Progress, notes: &Notes, id: &JobId) {
+        self.gap = None;
+        self.doubted = false;
         self.backoff = BACKOFF.0;
         let is_blocked = progress
             .trouble
@@ -348,28 +393,11 @@ impl Turns {
         }
     }
 
-    fn last_gap(&mut self, reason: &str) {
-        if let Some(last) = &mut self.last {
-            last.waiting_for = format!("Nomad answers again ({reason})");
-        }
-    }
-
     /// Until when a change is waited for before looking anyway: a hint may be lost, and patience with a missing node ends.
     fn patience(&self, grace: Duration) -> Instant {
         let resync = Instant::now() + RESYNC;
         self.blocked_since
             .map_or(resync, |since| resync.min(since + grace))
-    }
-
-    fn out_of_time(&self) -> Outcome {
-        let (waiting_for, cause) = match &self.last {
-            Some(progress) => (progress.waiting_for.clone(), progress.trouble.clone()),
-            None => ("Nomad answers".to_owned(), None),
-        };
-        Outcome::Deadline {
-            waiting_for: format!("waiting until {waiting_for}"),
-            cause,
-        }
     }
 }
 

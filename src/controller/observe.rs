@@ -1,4 +1,4 @@
-//! Clients → [`Observed`]: one look at one job, all calls at once.
+//! Clients → [`Observed`]: one look at one job.
 
 use futures::future::join_all;
 
@@ -62,11 +62,12 @@ async fn try_look(
     goal: &Goal,
     memory: &Memory,
 ) -> Result<Look, NomadError> {
-    let (job, allocations, rollout, evaluations) = tokio::try_join!(
+    // First: an evaluation that is over has left its mark on the allocations that are read after it.
+    let evaluations = nomad.evaluations(id).await?;
+    let (job, allocations, rollout) = tokio::try_join!(
         nomad.job(id).into_future(),
         nomad.allocations(id, true).into_future(),
         nomad.latest_rollout(id).into_future(),
-        nomad.evaluations(id).into_future()
     )?;
     let is_led = job.known_leader
         && allocations.known_leader
@@ -122,7 +123,7 @@ async fn earlier_attempt(
 ) -> Result<Option<Attempt>, NomadError> {
     let Some(job) = job else { return Ok(None) };
     let is_ours = |head: &JobHead| {
-        memory.written == Some(head.job_modify_index)
+        memory.stood_at == Some(head.job_modify_index)
             || run.is_some() && head.meta.get(META_RUN).map(String::as_str) == run
     };
     // Version 0 has no older one.

@@ -173,6 +173,14 @@ impl<'a> View<'a> {
             .any(|evaluation| evaluation.status == "pending")
     }
 
+    /// Nomad may be about to replace an allocation that failed. An evaluation that waits for the time of a later try says
+    /// nothing: the allocation it is for names it.
+    fn may_replace(&self) -> bool {
+        self.evaluations().iter().any(|evaluation| {
+            evaluation.status == "pending" && evaluation.triggered_by != "alloc-reschedule"
+        })
+    }
+
     /// Why allocations are still missing, when Nomad has looked and found no node.
     fn placement_failure(&self) -> Option<Cause> {
         let evaluations = self.evaluations();
@@ -213,10 +221,24 @@ impl<'a> View<'a> {
             .map(|group| group.healthy_allocs)
             .sum();
         match rollout.status.as_str() {
-            "successful" => Health::Healthy,
+            "successful" => self.after_success(desired),
             "failed" | "cancelled" => judge_ended(rollout, &self.activity.allocations),
             _ => self.rolling(rollout, healthy, desired),
         }
+    }
+
+    /// Nomad's verdict stands while it keeps the allocations running: also one that it is about to replace.
+    fn after_success(&self, desired: u64) -> Health {
+        let given_up = self
+            .wanted()
+            .any(|allocation| allocation.client_status == "failed" && !is_replaced(allocation));
+        if !given_up || self.running() >= desired {
+            return Health::Healthy;
+        }
+        if self.may_replace() {
+            return self.progressing("Nomad replaces failed allocations", self.running(), desired);
+        }
+        self.failed("an allocation failed and is not replaced")
     }
 
     fn rolling(&self, rollout: &Rollout, healthy: u64, desired: u64) -> Health {
@@ -324,7 +346,8 @@ impl<'a> View<'a> {
             }
         }
         let tries: Vec<&Allocation> = newest.into_values().collect();
-        if let Some(ended) = tries.iter().find(|allocation| ended_badly(allocation)) {
+        let ended = tries.iter().find(|allocation| ended_badly(allocation));
+        if let Some(ended) = ended.filter(|_| !self.may_replace()) {
             return Health::Failed(batch_cause(ended));
         }
         let done = tries
@@ -369,12 +392,15 @@ fn exceeded_duration(allocation: &Allocation) -> bool {
     allocation.client_description.contains("max_run_duration")
 }
 
+/// Nomad has placed another one in its stead, or will.
+fn is_replaced(allocation: &Allocation) -> bool {
+    !allocation.next_allocation.is_empty() || !allocation.followup_eval_id.is_empty()
+}
+
 /// Ended, and nothing will replace it.
 fn ended_badly(allocation: &Allocation) -> bool {
-    let replaced =
-        !allocation.next_allocation.is_empty() || !allocation.followup_eval_id.is_empty();
     match allocation.client_status.as_str() {
-        "failed" => !replaced,
+        "failed" => !is_replaced(allocation),
         "complete" => !ended_well(allocation),
         _ => false,
     }

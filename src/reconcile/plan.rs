@@ -61,8 +61,8 @@ pub enum Guard {
 /// What the loop remembers between looks. Facts, not decisions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
-    /// Index of the specification after our last write.
-    pub written: Option<ModifyIndex>,
+    /// Index at which the specification stands as wanted: after our last write, or as a look found it.
+    pub stood_at: Option<ModifyIndex>,
     /// Index at which our last write was accepted. A job that is still there was equal to it in Nomad's own eyes.
     pub accepted_at: Option<ModifyIndex>,
     /// How often we wrote or tried to.
@@ -71,6 +71,16 @@ pub struct Memory {
     pub blocked_for: Option<Duration>,
     /// How long that may last before it is called a failure.
     pub placement_grace: Duration,
+}
+
+impl Memory {
+    /// Takes note of what a plan that waits has found: the job stands as wanted, so whoever changes it later takes over,
+    /// whoever wrote it. Without this a reply that was lost before a rollback would have the bad version sent again.
+    pub fn remember(&mut self, observed: &Observed, plan: &Plan) {
+        if let (Next::Watch(_), Seen::Present(job)) = (&plan.next, &observed.job) {
+            self.stood_at = Some(job.head.job_modify_index);
+        }
+    }
 }
 
 /// One thing to do. Inert until `act` runs it.
@@ -176,7 +186,7 @@ pub fn plan(goal: &Goal, observed: &Observed, memory: &Memory) -> Plan {
 }
 
 fn create(run: &RunGoal, memory: &Memory) -> Plan {
-    if memory.written.is_some() {
+    if memory.stood_at.is_some() {
         return Plan::finished(Outcome::Superseded(format!(
             "job {} was purged by somebody else",
             run.id
@@ -213,7 +223,7 @@ fn register(
 
 fn update_or_watch(run: &RunGoal, job: &JobRecord, observed: &Observed, memory: &Memory) -> Plan {
     let index = job.head.job_modify_index;
-    if (memory.written == Some(index) || memory.accepted_at == Some(index)) && !job.head.stop {
+    if (memory.stood_at == Some(index) || memory.accepted_at == Some(index)) && !job.head.stop {
         return watch(job, observed, memory);
     }
     if let Some(attempt) = &observed.attempt {
@@ -223,7 +233,7 @@ fn update_or_watch(run: &RunGoal, job: &JobRecord, observed: &Observed, memory: 
     if drift.is_empty() {
         return watch(job, observed, memory);
     }
-    if memory.written.is_some_and(|written| index > written) {
+    if memory.stood_at.is_some_and(|stood_at| index > stood_at) {
         let text = format!(
             "job {} was changed by somebody else (version {})",
             run.id, job.head.version

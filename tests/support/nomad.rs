@@ -139,6 +139,8 @@ fn supervise(directory: &Path) -> Agent {
     Agent { shell, leash }
 }
 
+/// Clouds are not looked for: that takes time, and a CA bundle in the environment ends the agent.
+///
 /// The Docker driver of one agent removes images and containers that belong to another: all of that is switched off.
 fn agent_config(directory: &Path, http: u16) -> String {
     let (rpc, serf) = (free_port(), free_port());
@@ -157,6 +159,9 @@ client {{
   state_dir        = "{directory}/state"
   alloc_dir        = "{directory}/alloc"
   alloc_mounts_dir = "{directory}/mounts"
+  options = {{
+    "fingerprint.denylist" = "env_aws,env_azure,env_digitalocean,env_gce,consul,vault,cni"
+  }}
 }}
 limits {{ http_max_conns_per_client = 500 }}
 plugin "raw_exec" {{ config {{ enabled = true }} }}

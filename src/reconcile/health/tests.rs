@@ -257,6 +257,49 @@ fn a_batch_job_that_will_be_retried_has_not_failed_yet() {
 }
 
 #[test]
+fn a_failed_try_is_no_verdict_while_nomad_may_replace_it() {
+    let mut activity = Activity {
+        allocations: vec![failing("shop.web[0]", 51)],
+        evaluations: vec![Evaluation {
+            triggered_by: "alloc-failure".into(),
+            ..evaluation("pending", 52)
+        }],
+        rollout: Some(rollout("successful", "")),
+    };
+    for kind in ["batch", "service"] {
+        let health = judge(&job(kind, 1), &activity);
+        assert!(matches!(health, Health::Progressing(_)), "{health:?}");
+    }
+    // The later try of another allocation is no reason to wait.
+    activity.evaluations[0].triggered_by = "alloc-reschedule".into();
+    for kind in ["batch", "service"] {
+        let health = judge(&job(kind, 1), &activity);
+        assert!(matches!(health, Health::Failed(_)), "{health:?}");
+    }
+}
+
+#[test]
+fn a_service_that_nomad_gave_up_after_its_rollout_succeeded_has_failed() {
+    let mut activity = Activity {
+        allocations: vec![failing("shop.web[0]", 51)],
+        evaluations: vec![evaluation("complete", 50)],
+        rollout: Some(rollout("successful", "")),
+    };
+    let given_up = judge(&job("service", 1), &activity);
+    assert!(
+        matches!(&given_up, Health::Failed(cause) if cause.text.starts_with("exit code 3")),
+        "{given_up:?}"
+    );
+    activity.allocations[0].followup_eval_id = "later".into();
+    assert_eq!(judge(&job("service", 1), &activity), Health::Healthy);
+    activity.allocations[0].followup_eval_id.clear();
+    activity
+        .allocations
+        .push(allocation("shop.web[0]", 52, "running"));
+    assert_eq!(judge(&job("service", 1), &activity), Health::Healthy);
+}
+
+#[test]
 fn a_stopped_or_timed_out_batch_allocation_is_no_success() {
     let stopped = Allocation {
         desired_status: "stop".into(),

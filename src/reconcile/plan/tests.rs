@@ -45,7 +45,7 @@ fn seen(job: JobRecord) -> Observed {
 
 fn memory() -> Memory {
     Memory {
-        written: None,
+        stood_at: None,
         accepted_at: None,
         writes: 0,
         blocked_for: None,
@@ -113,7 +113,7 @@ fn a_job_without_drift_is_watched_and_not_written() {
 #[test]
 fn a_write_that_nomad_found_equal_is_not_repeated() {
     let memory = Memory {
-        written: Some(ModifyIndex(50)),
+        stood_at: Some(ModifyIndex(50)),
         accepted_at: Some(ModifyIndex(42)),
         writes: 1,
         ..memory()
@@ -149,7 +149,7 @@ fn a_stopped_job_is_started_again() {
 #[test]
 fn somebody_elses_change_after_our_write_supersedes_us() {
     let memory = Memory {
-        written: Some(ModifyIndex(40)),
+        stood_at: Some(ModifyIndex(40)),
         writes: 1,
         ..memory()
     };
@@ -167,7 +167,7 @@ fn somebody_elses_change_after_our_write_supersedes_us() {
 #[test]
 fn a_purge_after_our_write_supersedes_us() {
     let memory = Memory {
-        written: Some(ModifyIndex(40)),
+        stood_at: Some(ModifyIndex(40)),
         writes: 1,
         ..memory()
     };
@@ -175,6 +175,39 @@ fn a_purge_after_our_write_supersedes_us() {
         plan(&run("a", "r1"), &Observed::absent(), &memory).next,
         Next::Finished(Outcome::Superseded(_))
     ));
+}
+
+#[test]
+fn a_change_or_purge_of_what_was_found_as_wanted_supersedes_a_watch_that_wrote_nothing() {
+    let goal = run("a", "r1");
+    let mut memory = memory();
+    let found = seen(stored(compiled("a", "r1"), 42, false));
+    let waiting = plan(&goal, &found, &memory);
+    memory.remember(&found, &waiting);
+    assert_eq!(memory.stood_at, Some(ModifyIndex(42)));
+    assert_eq!(memory.writes, 0);
+    for later in [
+        seen(stored(compiled("b", "r2"), 43, false)),
+        seen(stored(compiled("a", "r1"), 43, true)),
+        Observed::absent(),
+    ] {
+        let plan = plan(&goal, &later, &memory);
+        assert!(
+            matches!(plan.next, Next::Finished(Outcome::Superseded(_))),
+            "{plan:?}"
+        );
+    }
+}
+
+#[test]
+fn a_look_without_an_answer_is_not_remembered() {
+    let unknown = Observed::unknown(Gap {
+        reason: "no leader".into(),
+    });
+    let mut memory = memory();
+    let waiting = plan(&run("a", "r1"), &unknown, &memory);
+    memory.remember(&unknown, &waiting);
+    assert_eq!(memory.stood_at, None);
 }
 
 #[test]
