@@ -246,6 +246,9 @@ impl Transport {
             query.extend_pairs(self.region.iter().map(|name| ("region", name)));
             query.extend_pairs(&call.query);
         }
+        if url.query() == Some("") {
+            url.set_query(None);
+        }
         let request = self.http.request(call.method.clone(), url);
         match &call.body {
             None => request,
@@ -418,13 +421,14 @@ fn pin(
 fn is_tls(error: &reqwest::Error) -> bool {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = next {
-        let inner = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if error.is::<rustls::Error>() {
             return true;
         }
-        next = error.source();
+        // An `io::Error` names the source of what it wraps, not what it wraps.
+        next = match error.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
     }
     false
 }
