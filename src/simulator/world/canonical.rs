@@ -31,14 +31,21 @@ pub fn canonicalize(job: &mut Value, region: &str) {
         default_text(&mut job["ParameterizedJob"], "Payload", "optional");
     }
     let kind = text(job, "Type").to_owned();
+    let namespace = text(job, "Namespace").to_owned();
     let job_update = job["Update"].take();
     if let Some(groups) = job["TaskGroups"].as_array_mut() {
         for group in groups {
             canonicalize_group(group, &kind, &job_update);
+            canonicalize_services(group, &namespace);
+            scaling_target(group, &namespace, &id);
         }
     }
     job["Update"] = stored_job_update(&job_update, &kind);
+    super::implied::add(job);
     schema::fill(job, JOB);
+    if present(job, "Periodic") && job["Periodic"]["Specs"].is_null() {
+        job["Periodic"]["Specs"] = json!([]);
+    }
 }
 
 /// The job's own update block is only the source of its groups' ones; what remains stored of it is a stub.
@@ -105,6 +112,55 @@ fn canonicalize_update(group: &mut Value, kind: &str, job_update: &Value) {
         "HealthCheck": "checks", "HealthyDeadline": 5 * MINUTE, "MaxParallel": 1,
         "MinHealthyTime": 10 * SECOND, "ProgressDeadline": 10 * MINUTE, "Stagger": 30 * SECOND});
     merge(&mut group["Update"], &default);
+}
+
+fn scaling_target(group: &mut Value, namespace: &str, job: &str) {
+    if present(group, "Scaling") && list(&group["Scaling"], "Target").is_empty() {
+        let name = group["Name"].clone();
+        group["Scaling"]["Target"] = json!({"Namespace": namespace, "Job": job, "Group": name});
+    }
+}
+
+fn canonicalize_services(group: &mut Value, namespace: &str) {
+    for service in group["Services"].as_array_mut().into_iter().flatten() {
+        canonicalize_service(service, namespace);
+    }
+    for task in group["Tasks"].as_array_mut().into_iter().flatten() {
+        let name = text(task, "Name").to_owned();
+        for service in task["Services"].as_array_mut().into_iter().flatten() {
+            canonicalize_service(service, namespace);
+            default_text(service, "TaskName", &name);
+        }
+    }
+    for network in group["Networks"].as_array_mut().into_iter().flatten() {
+        for list in ["ReservedPorts", "DynamicPorts"] {
+            for port in network[list].as_array_mut().into_iter().flatten() {
+                default_text(port, "HostNetwork", "default");
+            }
+        }
+    }
+}
+
+fn canonicalize_service(service: &mut Value, namespace: &str) {
+    default_text(service, "Provider", "consul");
+    default_text(
+        service,
+        "Namespace",
+        if text(service, "Provider") == "consul" {
+            "default"
+        } else {
+            namespace
+        },
+    );
+    default_text(service, "AddressMode", "auto");
+    default_text(service, "OnUpdate", "require_healthy");
+    default_text(service, "Cluster", "default");
+    let name = text(service, "Name").to_owned();
+    let on_update = text(service, "OnUpdate").to_owned();
+    for check in service["Checks"].as_array_mut().into_iter().flatten() {
+        default_text(check, "Name", &format!("service: {name:?} check"));
+        default_text(check, "OnUpdate", &on_update);
+    }
 }
 
 fn canonicalize_scaling(group: &mut Value) {
@@ -178,6 +234,10 @@ fn canonicalize_templates(task: &mut Value) {
         if int(template, "Splay") == 0 {
             template["Splay"] = json!(5 * SECOND);
         }
+    }
+    for artifact in task["Artifacts"].as_array_mut().into_iter().flatten() {
+        default_text(artifact, "GetterMode", "any");
+        default_text(artifact, "RelativeDest", "local/");
     }
     if present(task, "Vault") {
         default_text(&mut task["Vault"], "ChangeMode", "restart");

@@ -20,6 +20,7 @@ mod eval;
 mod events;
 mod gc;
 mod health;
+mod implied;
 mod job;
 pub mod json;
 mod lifecycle;

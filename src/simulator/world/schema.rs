@@ -33,6 +33,8 @@ pub(super) enum Kind {
     Object(&'static [Field]),
     /// Objects.
     List(&'static [Field]),
+    /// Objects whose empty members are left out.
+    Sparse(&'static [Field]),
     /// Name to object.
     Named(&'static [Field]),
 }
@@ -41,8 +43,8 @@ pub(super) enum Kind {
 pub(super) type Field = (&'static str, Kind);
 
 use Kind::{
-    Any, Flag, Int, List, Named, Object, OptionalFlag, OptionalInt, OptionalText, Removed, Text,
-    TextList, TextMap,
+    Any, Flag, Int, List, Named, Object, OptionalFlag, OptionalInt, OptionalText, Removed, Sparse,
+    Text, TextList, TextMap,
 };
 
 const CONSTRAINT: &[Field] = &[("LTarget", Text), ("RTarget", Text), ("Operand", Text)];
@@ -183,7 +185,7 @@ const RESOURCES: &[Field] = &[
     ("MemoryMB", Int),
     ("MemoryMaxMB", Int),
     ("NUMA", Any),
-    ("Networks", List(NETWORK)),
+    ("Networks", Sparse(NETWORK)),
     ("SecretsMB", Int),
 ];
 const SCALING: &[Field] = &[
@@ -334,7 +336,7 @@ pub(super) const GROUP: &[Field] = &[
         ]),
     ),
     ("Update", Object(UPDATE)),
-    ("Networks", List(NETWORK)),
+    ("Networks", Sparse(NETWORK)),
     ("Services", List(SERVICE)),
     ("Volumes", Named(VOLUME)),
     ("ShutdownDelay", OptionalInt),
@@ -446,7 +448,7 @@ fn decode_member(value: &Value, kind: Kind, at: &str) -> Result<Value, String> {
         ),
         Any | Removed => (true, ""),
         Object(fields) => return decode(value, fields, at),
-        List(fields) => return decode_list(value, fields, at),
+        List(fields) | Sparse(fields) => return decode_list(value, fields, at),
         Named(fields) => return decode_named(value, fields, at),
     };
     if fits {
@@ -520,6 +522,7 @@ pub(super) fn fill(value: &mut Value, fields: &'static [Field]) {
                     fill(item, fields);
                 }
             }
+            Sparse(_) => thin(member),
             Named(fields) => {
                 for item in member.as_object_mut().into_iter().flat_map(Map::values_mut) {
                     fill(item, fields);
@@ -532,5 +535,28 @@ pub(super) fn fill(value: &mut Value, fields: &'static [Field]) {
         if empty && !matches!(kind, Object(_)) {
             *member = Value::Null;
         }
+    }
+}
+
+/// Leaves out empty members, at every depth.
+fn thin(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(thin),
+        Value::Object(members) => {
+            members.values_mut().for_each(thin);
+            members.retain(|_, member| !is_empty(member));
+        }
+        _ => {}
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(true) => false,
     }
 }
