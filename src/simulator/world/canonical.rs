@@ -33,8 +33,15 @@ pub fn canonicalize(job: &mut Value, region: &str) {
     let kind = text(job, "Type").to_owned();
     let namespace = text(job, "Namespace").to_owned();
     let job_update = job["Update"].take();
+    let (job_migrate, job_reschedule) = (job["Migrate"].take(), job["Reschedule"].take());
     if let Some(groups) = job["TaskGroups"].as_array_mut() {
         for group in groups {
+            if kind == "service" {
+                merge(&mut group["Migrate"], &job_migrate);
+            }
+            if job_reschedule.is_object() {
+                merge(&mut group["ReschedulePolicy"], &job_reschedule);
+            }
             canonicalize_group(group, &kind, &job_update);
             canonicalize_services(group, &namespace);
             scaling_target(group, &namespace, &id);
@@ -43,6 +50,11 @@ pub fn canonicalize(job: &mut Value, region: &str) {
     job["Update"] = stored_job_update(&job_update, &kind);
     super::implied::add(job);
     schema::fill(job, JOB);
+    if let Some(members) = job.as_object_mut() {
+        // Both live on in the groups only.
+        members.remove("Migrate");
+        members.remove("Reschedule");
+    }
     if present(job, "Periodic") && job["Periodic"]["Specs"].is_null() {
         job["Periodic"]["Specs"] = json!([]);
     }
@@ -104,7 +116,7 @@ fn canonicalize_group(group: &mut Value, kind: &str, job_update: &Value) {
 
 fn canonicalize_update(group: &mut Value, kind: &str, job_update: &Value) {
     if !matches!(kind, "service" | "system") {
-        group["Update"] = Value::Null;
+        // Stays as it was given, so that it can be refused.
         return;
     }
     merge(&mut group["Update"], job_update);

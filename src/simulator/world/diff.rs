@@ -176,11 +176,7 @@ fn update_counts(updates: Option<&Updates>) -> Value {
         .filter(|(_, count)| *count > 0)
         .map(|(name, count)| (name.to_owned(), json!(count)))
         .collect();
-    if counts.is_empty() {
-        Value::Null
-    } else {
-        Value::Object(counts)
-    }
+    Value::Object(counts)
 }
 
 fn task(name: &str, old: Option<&Value>, new: Option<&Value>, group: &str) -> Value {
@@ -324,9 +320,14 @@ fn objects(before: &Value, after: &Value, hidden: &[&str]) -> Vec<Value> {
         if old.is_array() || new.is_array() {
             found.extend(list_diff(name, old, new));
         } else if old.is_object() || new.is_object() {
+            let (old, new) = match name {
+                "Config" => (&flattened(old), &flattened(new)),
+                _ => (old, new),
+            };
             found.extend(object_diff(name, old, new));
         }
     }
+    arrange(&mut found);
     found
 }
 
@@ -368,13 +369,15 @@ fn list_diff(name: &str, old: &Value, new: &Value) -> Vec<Value> {
         return Vec::new();
     }
     if gone.iter().chain(&come).all(|item| plain(item).is_some()) {
-        return vec![set_diff(name, &olds, &gone, &come)];
+        return vec![set_diff(name, &olds, &news)];
     }
     let label = SINGULAR
         .iter()
         .find(|(many, _)| *many == name)
         .map_or(name, |(_, one)| *one);
     let mut found = Vec::new();
+    let mut come = come;
+    come.sort_by_key(|item| text(item, "EmbeddedTmpl").to_owned());
     let mut left = gone.clone();
     for item in come {
         let twin = left.iter().position(|old| same_identity(old, item));
@@ -395,20 +398,96 @@ fn same_identity(old: &Value, new: &Value) -> bool {
     })
 }
 
-fn set_diff(name: &str, olds: &[Value], gone: &[&Value], come: &[&Value]) -> Value {
-    let mut fields = Vec::new();
-    for item in gone {
-        fields.extend(field(name, plain(item).as_deref(), None, false));
-    }
-    for item in come {
-        fields.extend(field(name, None, plain(item).as_deref(), false));
-    }
-    let kind = match (olds.is_empty(), come.is_empty()) {
-        (true, _) => "Added",
-        (_, true) if gone.len() == olds.len() => "Deleted",
-        _ => "Edited",
+/// A list of texts: all of it is shown, ordered by what was there before.
+fn set_diff(name: &str, olds: &[Value], news: &[Value]) -> Value {
+    let all: BTreeSet<(String, String)> = olds
+        .iter()
+        .chain(news)
+        .map(|item| {
+            let shown = |list: &[Value]| list.contains(item).then(|| plain(item)).flatten();
+            (
+                shown(olds).unwrap_or_default(),
+                shown(news).unwrap_or_default(),
+            )
+        })
+        .collect();
+    let fields = all
+        .iter()
+        .filter_map(|(old, new)| field(name, Some(old), Some(new), true))
+        .collect();
+    let gone = olds.iter().any(|item| !news.contains(item));
+    let come = news.iter().any(|item| !olds.contains(item));
+    let kind = match (gone, come) {
+        (true, true) => "Edited",
+        (true, false) => "Deleted",
+        _ => "Added",
     };
     json!({"Type": kind, "Name": name, "Fields": nullable(fields), "Objects": null})
+}
+
+/// The plain members of a driver's configuration at every depth: `labels[0][team]`.
+fn flattened(value: &Value) -> Value {
+    fn walk(at: &str, value: &Value, into: &mut Map<String, Value>) {
+        let below = |part: &str| {
+            if at.is_empty() {
+                part.to_owned()
+            } else {
+                format!("{at}[{part}]")
+            }
+        };
+        match value {
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    walk(&below(&index.to_string()), item, into);
+                }
+            }
+            Value::Object(members) => {
+                for (name, member) in members {
+                    walk(&below(name), member, into);
+                }
+            }
+            other => {
+                into.insert(at.to_owned(), other.clone());
+            }
+        }
+    }
+    if value.is_null() {
+        return Value::Null;
+    }
+    let mut flat = Map::new();
+    walk("", value, &mut flat);
+    Value::Object(flat)
+}
+
+/// Objects in Nomad's order; others stay behind by name.
+const ORDER: &[&str] = &[
+    "Datacenters",
+    "Constraint",
+    "Affinity",
+    "Config",
+    "RestartPolicy",
+    "Migrate",
+    "ReschedulePolicy",
+    "EphemeralDisk",
+    "Update",
+    "Scaling",
+    "Network",
+    "Service",
+    "Resources",
+    "LogConfig",
+    "Artifact",
+    "Volume",
+    "Vault",
+    "Template",
+    "Identity",
+];
+
+fn arrange(objects: &mut [Value]) {
+    objects.sort_by_key(|object| {
+        let name = text(object, "Name");
+        let known = ORDER.iter().position(|known| *known == name);
+        known.unwrap_or(ORDER.len())
+    });
 }
 
 fn sort(fields: &mut [Value]) {

@@ -301,6 +301,20 @@ const VOLUME: &[Field] = &[
     ),
     ("PerAlloc", Flag),
 ];
+const MIGRATE: &[Field] = &[
+    ("HealthCheck", Text),
+    ("HealthyDeadline", Int),
+    ("MaxParallel", Int),
+    ("MinHealthyTime", Int),
+];
+const RESCHEDULE: &[Field] = &[
+    ("Attempts", Int),
+    ("Delay", Int),
+    ("DelayFunction", Text),
+    ("Interval", Int),
+    ("MaxDelay", Int),
+    ("Unlimited", Flag),
+];
 pub(super) const GROUP: &[Field] = &[
     ("Name", Text),
     ("Count", OptionalInt),
@@ -309,32 +323,14 @@ pub(super) const GROUP: &[Field] = &[
     ("Spreads", List(SPREAD)),
     ("Scaling", Object(SCALING)),
     ("RestartPolicy", Object(RESTART)),
-    (
-        "ReschedulePolicy",
-        Object(&[
-            ("Attempts", Int),
-            ("Delay", Int),
-            ("DelayFunction", Text),
-            ("Interval", Int),
-            ("MaxDelay", Int),
-            ("Unlimited", Flag),
-        ]),
-    ),
+    ("ReschedulePolicy", Object(RESCHEDULE)),
     ("Tasks", List(TASK)),
     (
         "EphemeralDisk",
         Object(&[("Migrate", Flag), ("SizeMB", Int), ("Sticky", Flag)]),
     ),
     ("Meta", TextMap),
-    (
-        "Migrate",
-        Object(&[
-            ("HealthCheck", Text),
-            ("HealthyDeadline", Int),
-            ("MaxParallel", Int),
-            ("MinHealthyTime", Int),
-        ]),
-    ),
+    ("Migrate", Object(MIGRATE)),
     ("Update", Object(UPDATE)),
     ("Networks", Sparse(NETWORK)),
     ("Services", List(SERVICE)),
@@ -371,6 +367,8 @@ pub(super) const JOB: &[Field] = &[
     ("Spreads", List(SPREAD)),
     ("TaskGroups", List(GROUP)),
     ("Update", Object(UPDATE)),
+    ("Migrate", Object(MIGRATE)),
+    ("Reschedule", Object(RESCHEDULE)),
     ("Multiregion", Any),
     (
         "Periodic",
