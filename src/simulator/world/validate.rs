@@ -158,12 +158,13 @@ fn task_problems(task: &Value) -> Vec<String> {
     if text(task, "Driver").is_empty() {
         found.push("Missing task driver".to_owned());
     }
-    let resources = &task["Resources"];
-    if int(resources, "MemoryMB") > 0 && int(resources, "MemoryMB") < 10 {
-        found.push(format!(
-            "1 error occurred:\n\t* MemoryMB value (in MiB) should be >= 10; got {}",
-            int(resources, "MemoryMB")
-        ));
+    for (name, minimum) in [("CPU", 1), ("MemoryMB", 10)] {
+        let given = int(&task["Resources"], name);
+        let by_cores = name == "CPU" && int(&task["Resources"], "Cores") > 0;
+        if given < minimum && !by_cores {
+            let text = format!("minimum {name} value is {minimum}; got {given}");
+            found.push(multierror(&[multierror(&[text])]));
+        }
     }
     found
 }
