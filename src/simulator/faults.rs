@@ -395,7 +395,7 @@ mod tests {
 
     #[test]
     fn faults_can_be_written_as_yaml() {
-        let text = "speed: 2\nrules:\n  - on: {method: write, path: /v1/jobs, count: 1}\n    effect: {kind: error, status: 502, body: no}\nworkloads:\n  - {image: 'shop:*', oom: true}\nactions:\n  - {at: 5s, do: {kind: nodeDown, node: client-1}}\n";
+        let text = "speed: 2\nrules:\n  - on: {method: write, path: /v1/jobs, count: 1}\n    effect: {kind: error, status: 502, body: bad gateway}\nworkloads:\n  - {image: 'shop:*', oom: true}\nactions:\n  - {at: 5s, do: {kind: nodeDown, node: client-1}}\n";
         let faults: Faults = serde_saphyr::from_str(text).expect("valid faults");
         assert_eq!(faults.rules.len(), 1);
         assert!(faults.workloads[0].oom);
