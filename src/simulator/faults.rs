@@ -392,4 +392,18 @@ mod tests {
     fn a_misspelt_member_is_an_error() {
         assert!(serde_json::from_str::<Faults>(r#"{"rule": []}"#).is_err());
     }
+
+    #[test]
+    fn faults_can_be_written_as_yaml() {
+        let text = "speed: 2\nrules:\n  - on: {method: write, path: /v1/jobs, count: 1}\n    effect: {kind: error, status: 502, body: bad gateway}\nworkloads:\n  - {image: 'shop:*', oom: true}\nactions:\n  - {at: 5s, do: {kind: nodeDown, node: client-1}}\n";
+        let faults: Faults = serde_saphyr::from_str(text).expect("valid faults");
+        assert_eq!(faults.rules.len(), 1);
+        assert!(faults.workloads[0].oom);
+        assert_eq!(
+            faults.actions[0].deed,
+            Deed::NodeDown {
+                node: "client-1".into()
+            }
+        );
+    }
 }

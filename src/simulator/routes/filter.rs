@@ -23,7 +23,7 @@ pub(super) enum Filter {
 pub(super) enum Operator {
     Equal,
     Contains,
-    Matches(regex::Regex),
+    Matches(regex_lite::Regex),
     Empty,
 }
 
@@ -202,7 +202,7 @@ impl Parser<'_> {
         }
         if self.word("matches") {
             let right = literal(self.operand()?);
-            let pattern = regex::Regex::new(&right).map_err(|error| error.to_string())?;
+            let pattern = regex_lite::Regex::new(&right).map_err(|error| error.to_string())?;
             let path = path(left)?;
             return Ok(negate(
                 negated,

@@ -44,7 +44,7 @@ fn compare(operand: &str, left: &str, right: &str) -> bool {
         "<=" => ordered(left, right).is_some_and(std::cmp::Ordering::is_le),
         ">" => ordered(left, right).is_some_and(std::cmp::Ordering::is_gt),
         ">=" => ordered(left, right).is_some_and(std::cmp::Ordering::is_ge),
-        "regexp" => regex::Regex::new(right).is_ok_and(|pattern| pattern.is_match(left)),
+        "regexp" => regex_lite::Regex::new(right).is_ok_and(|pattern| pattern.is_match(left)),
         "version" | "semver" => satisfies(left, right),
         "set_contains" | "set_contains_all" => {
             let have = items(left);

@@ -6,6 +6,7 @@
 //! Behaviour follows nomad-api.md and was compared with Nomad 2.0.6-dev.
 
 mod alloc;
+mod allowance;
 mod apply;
 mod change;
 mod client;
@@ -13,14 +14,17 @@ mod cluster;
 mod constraint;
 mod deployment;
 mod diff;
+mod diff_members;
 mod dispatch;
 mod driver;
 mod eval;
+mod evaluate;
 mod events;
 mod gc;
 mod health;
 mod job;
 pub mod json;
+mod kill;
 mod lifecycle;
 mod node;
 mod periodic;
@@ -29,7 +33,9 @@ mod plan;
 mod random;
 mod refusal;
 mod register;
+mod report;
 mod rollout;
+mod rollout_calls;
 mod scheduler;
 mod schema;
 mod script;

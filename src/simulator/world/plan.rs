@@ -11,7 +11,6 @@ use super::json::text;
 use super::refusal::Refusal;
 use super::register::adopt_scaling;
 use super::time::timestamp;
-use super::validate;
 
 /// The answer to a plan request.
 #[derive(Debug, Clone)]
@@ -98,7 +97,7 @@ impl World {
             "Index": existing.as_ref().map_or(0, |existing| existing.modify_index),
             "JobModifyIndex": job_modify_index,
             "NextPeriodicLaunch": next.map_or(Value::Null, timestamp),
-            "Warnings": validate::warnings(&proposed.spec),
+            "Warnings": self.warnings(&proposed.spec),
         });
         Ok(Planned {
             body,

@@ -95,6 +95,12 @@ impl World {
         Ok(())
     }
 
+    pub(super) fn warnings(&self, job: &Value) -> String {
+        let oversubscription =
+            super::json::flag(&self.scheduler_config, "MemoryOversubscriptionEnabled");
+        validate::warnings(job, oversubscription)
+    }
+
     /// `PUT /jobs`.
     ///
     /// # Errors
@@ -109,7 +115,7 @@ impl World {
         let mut spec = self.prepare_job(&request.job, request.namespace.as_deref())?;
         self.check_job(&spec)?;
         spec["NomadTokenID"] = json!(request.token);
-        let warnings = validate::warnings(&spec);
+        let warnings = self.warnings(&spec);
         let key = JobKey::new(text(&spec, "Namespace"), text(&spec, "ID"));
         let existing = self.job(&key).cloned();
         if let Some(index) = request.enforce_index {

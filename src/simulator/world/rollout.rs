@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use super::World;
-use super::health::set_health;
 use super::job::Job;
-use super::refusal::{Refusal, multierror};
 use super::tables::{Table, Tx};
 use super::timers::Due;
 
-const UNHEALTHY: &str = "Failed due to unhealthy allocations";
+pub(super) const UNHEALTHY: &str = "Failed due to unhealthy allocations";
 const DEADLINE: &str = "Failed due to progress deadline";
-const BY_USER: &str = "Deployment marked as failed";
+pub(super) const BY_USER: &str = "Deployment marked as failed";
 
 impl World {
     pub(super) fn set_deployment_status(
@@ -37,7 +35,13 @@ impl World {
         }
     }
 
-    fn mark_stable(&mut self, tx: &mut Tx, key: &super::job::JobKey, version: u64, stable: bool) {
+    pub(super) fn mark_stable(
+        &mut self,
+        tx: &mut Tx,
+        key: &super::job::JobKey,
+        version: u64,
+        stable: bool,
+    ) {
         if self.job(key).is_some_and(|job| job.version == version) {
             self.change_job(tx, key, |job| job.stable = stable);
             return;
@@ -131,7 +135,7 @@ impl World {
         self.look_later(&rollout);
     }
 
-    fn look_later(&mut self, rollout: &str) {
+    pub(super) fn look_later(&mut self, rollout: &str) {
         let Some(deployment) = self.deployments.get_mut(rollout) else {
             return;
         };
@@ -142,7 +146,7 @@ impl World {
     }
 
     /// Whether an unhealthy allocation cannot be replaced any more.
-    fn beyond_hope(&self, id: &str) -> bool {
+    pub(super) fn beyond_hope(&self, id: &str) -> bool {
         let Some(alloc) = self.allocs.get(id) else {
             return false;
         };
@@ -196,7 +200,7 @@ impl World {
         self.raise_eval(&key, "deployment-watcher");
     }
 
-    fn canary_groups(&self, id: &str) -> Vec<String> {
+    pub(super) fn canary_groups(&self, id: &str) -> Vec<String> {
         self.deployments
             .get(id)
             .into_iter()
@@ -206,7 +210,7 @@ impl World {
             .collect()
     }
 
-    fn promotes_itself(&self, id: &str) -> bool {
+    pub(super) fn promotes_itself(&self, id: &str) -> bool {
         let Some(deployment) = self.deployments.get(id) else {
             return false;
         };
@@ -221,7 +225,7 @@ impl World {
             })
     }
 
-    fn healthy_canaries(&self, id: &str, group: &str) -> u64 {
+    pub(super) fn healthy_canaries(&self, id: &str, group: &str) -> u64 {
         let Some(numbers) = self
             .deployments
             .get(id)
@@ -258,7 +262,11 @@ impl World {
     }
 
     /// Fails a rollout; goes back to the latest stable version when a group wants that.
-    fn fail_deployment(&mut self, id: &str, reason: &str) -> Option<(String, u64, Option<u64>)> {
+    pub(super) fn fail_deployment(
+        &mut self,
+        id: &str,
+        reason: &str,
+    ) -> Option<(String, u64, Option<u64>)> {
         let deployment = self.deployments.get(id)?.clone();
         let reverts = deployment.groups.values().any(|group| group.auto_revert);
         let stable = if reverts {
@@ -295,187 +303,12 @@ impl World {
         Some((eval, index, reverted))
     }
 
-    fn stable_version(&self, key: &super::job::JobKey, below: u64) -> Option<Arc<Job>> {
+    pub(super) fn stable_version(&self, key: &super::job::JobKey, below: u64) -> Option<Arc<Job>> {
         self.jobs
             .get(key)?
             .versions
             .iter()
             .find(|job| job.stable && job.version < below)
             .cloned()
-    }
-
-    fn active_deployment(&self, id: &str, verb: &str) -> Result<(), Refusal> {
-        match self.deployments.get(id) {
-            None => Err(Refusal::server("deployment not found")),
-            Some(deployment) if !deployment.active() => {
-                Err(Refusal::server(format!("can't {verb} terminal deployment")))
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
-    /// `PUT /deployment/fail/:id`: evaluation, index and the version it went back to.
-    ///
-    /// # Errors
-    /// Unknown or ended.
-    pub fn fail(&mut self, id: &str) -> Result<(String, u64, Option<u64>), Refusal> {
-        self.active_deployment(id, "fail")?;
-        self.fail_deployment(id, BY_USER)
-            .ok_or_else(|| Refusal::server("deployment not found"))
-    }
-
-    /// `PUT /deployment/pause/:id`: the evaluation (none when pausing) and the index.
-    ///
-    /// # Errors
-    /// Unknown or ended.
-    pub fn pause(&mut self, id: &str, pause: bool) -> Result<(String, u64), Refusal> {
-        self.active_deployment(id, if pause { "pause" } else { "resume" })?;
-        let mut tx = self.begin("DeploymentStatusUpdate");
-        let index = tx.index;
-        let running = self
-            .deployments
-            .get(id)
-            .map_or("", |deployment| deployment.running_description());
-        let (status, description) = if pause {
-            ("paused", "Deployment is paused")
-        } else {
-            ("running", running)
-        };
-        self.set_deployment_status(&mut tx, id, status, description);
-        let key = self
-            .deployments
-            .get(id)
-            .map(|deployment| deployment.key.clone());
-        let eval = match key {
-            Some(key) if !pause => self.add_eval(&mut tx, &key, "deployment-watcher", 0),
-            _ => String::new(),
-        };
-        self.commit(tx);
-        Ok((eval, index))
-    }
-
-    /// `PUT /deployment/promote/:id`; no groups means all.
-    ///
-    /// # Errors
-    /// Unknown, ended, or with canaries that are not healthy.
-    pub fn promote(&mut self, id: &str, groups: &[String]) -> Result<(String, u64), Refusal> {
-        self.active_deployment(id, "promote")?;
-        let waiting = self.canary_groups(id);
-        let chosen: Vec<_> = waiting
-            .into_iter()
-            .filter(|name| groups.is_empty() || groups.contains(name))
-            .collect();
-        if chosen.is_empty() {
-            return Err(Refusal::server(multierror(&[
-                "no canaries to promote".to_owned()
-            ])));
-        }
-        let mut problems = Vec::new();
-        for name in &chosen {
-            let wanted = self
-                .deployments
-                .get(id)
-                .map_or(0, |found| found.groups[name].desired_canaries);
-            let healthy = self.healthy_canaries(id, name);
-            if healthy < wanted {
-                problems.push(format!(
-                    "Task group {name:?} has {healthy}/{wanted} healthy allocations"
-                ));
-            }
-        }
-        if !problems.is_empty() {
-            return Err(Refusal::many(&problems));
-        }
-        let mut tx = self.begin("DeploymentPromotion");
-        let index = tx.index;
-        let mut canaries = Vec::new();
-        let Some(deployment) = self.deployments.get_mut(id) else {
-            return Err(Refusal::server("deployment not found"));
-        };
-        for name in &chosen {
-            if let Some(group) = deployment.groups.get_mut(name) {
-                group.promoted = true;
-                canaries.extend(group.canaries.clone());
-            }
-        }
-        let (status, key) = (deployment.status, deployment.key.clone());
-        let description = match status {
-            "paused" => deployment.description.clone(),
-            _ => deployment.running_description().to_owned(),
-        };
-        for canary in canaries {
-            if let Some(health) = self
-                .allocs
-                .get_mut(&canary)
-                .and_then(|alloc| alloc.health.as_mut())
-            {
-                health.canary = false;
-                health.modify_index = index;
-            }
-        }
-        self.touch(Table::Allocs, &tx);
-        self.set_deployment_status(&mut tx, id, status, &description);
-        let eval = self.add_eval(&mut tx, &key, "deployment-watcher", 0);
-        self.commit(tx);
-        Ok((eval, index))
-    }
-
-    /// `PUT /deployment/allocation-health/:id`.
-    ///
-    /// # Errors
-    /// Unknown or ended.
-    pub fn set_allocation_health(
-        &mut self,
-        id: &str,
-        healthy: &[String],
-        unhealthy: &[String],
-    ) -> Result<(String, u64), Refusal> {
-        match self.deployments.get(id) {
-            None => return Err(Refusal::server("deployment not found")),
-            Some(deployment) if !deployment.active() => {
-                return Err(Refusal::server(
-                    "can't set health of allocations for a terminal deployment",
-                ));
-            }
-            Some(_) => {}
-        }
-        let mut tx = self.begin("DeploymentAllocHealth");
-        let (index, now) = (tx.index, self.now);
-        let verdicts = healthy
-            .iter()
-            .map(|id| (id, true))
-            .chain(unhealthy.iter().map(|id| (id, false)));
-        let mut hopeless = false;
-        for (alloc_id, verdict) in verdicts {
-            let Some(alloc) = self
-                .allocs
-                .get_mut(alloc_id)
-                .filter(|alloc| alloc.deployment_id == id)
-            else {
-                continue;
-            };
-            if alloc.healthy() == Some(verdict) {
-                continue;
-            }
-            set_health(alloc, verdict, now, index);
-            let group = alloc.group.clone();
-            self.note_health(&mut tx, id, &group, verdict);
-            hopeless |= !verdict && self.beyond_hope(alloc_id);
-        }
-        let key = self
-            .deployments
-            .get(id)
-            .map(|deployment| deployment.key.clone());
-        let eval = match key {
-            Some(key) => self.add_eval(&mut tx, &key, "deployment-watcher", 0),
-            None => String::new(),
-        };
-        self.commit(tx);
-        if hopeless {
-            self.fail_deployment(id, UNHEALTHY);
-        } else {
-            self.look_later(id);
-        }
-        Ok((eval, index))
     }
 }

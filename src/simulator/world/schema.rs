@@ -33,32 +33,18 @@ pub(super) enum Kind {
     Object(&'static [Field]),
     /// Objects.
     List(&'static [Field]),
+    /// Objects whose empty members are left out.
+    Sparse(&'static [Field]),
     /// Name to object.
     Named(&'static [Field]),
 }
 
-/// How allocations are moved off a node.
-const MIGRATE: &[Field] = &[
-    ("HealthCheck", Text),
-    ("HealthyDeadline", Int),
-    ("MaxParallel", Int),
-    ("MinHealthyTime", Int),
-];
-/// How failed allocations are replaced.
-const RESCHEDULE: &[Field] = &[
-    ("Attempts", Int),
-    ("Delay", Int),
-    ("DelayFunction", Text),
-    ("Interval", Int),
-    ("MaxDelay", Int),
-    ("Unlimited", Flag),
-];
 /// A member's name and kind.
 pub(super) type Field = (&'static str, Kind);
 
 use Kind::{
-    Any, Flag, Int, List, Named, Object, OptionalFlag, OptionalInt, OptionalText, Removed, Text,
-    TextList, TextMap,
+    Any, Flag, Int, List, Named, Object, OptionalFlag, OptionalInt, OptionalText, Removed, Sparse,
+    Text, TextList, TextMap,
 };
 
 const CONSTRAINT: &[Field] = &[("LTarget", Text), ("RTarget", Text), ("Operand", Text)];
@@ -199,7 +185,7 @@ const RESOURCES: &[Field] = &[
     ("MemoryMB", Int),
     ("MemoryMaxMB", Int),
     ("NUMA", Any),
-    ("Networks", List(NETWORK)),
+    ("Networks", Sparse(NETWORK)),
     ("SecretsMB", Int),
 ];
 const SCALING: &[Field] = &[
@@ -315,6 +301,20 @@ const VOLUME: &[Field] = &[
     ),
     ("PerAlloc", Flag),
 ];
+const MIGRATE: &[Field] = &[
+    ("HealthCheck", Text),
+    ("HealthyDeadline", Int),
+    ("MaxParallel", Int),
+    ("MinHealthyTime", Int),
+];
+const RESCHEDULE: &[Field] = &[
+    ("Attempts", Int),
+    ("Delay", Int),
+    ("DelayFunction", Text),
+    ("Interval", Int),
+    ("MaxDelay", Int),
+    ("Unlimited", Flag),
+];
 pub(super) const GROUP: &[Field] = &[
     ("Name", Text),
     ("Count", OptionalInt),
@@ -332,7 +332,7 @@ pub(super) const GROUP: &[Field] = &[
     ("Meta", TextMap),
     ("Migrate", Object(MIGRATE)),
     ("Update", Object(UPDATE)),
-    ("Networks", List(NETWORK)),
+    ("Networks", Sparse(NETWORK)),
     ("Services", List(SERVICE)),
     ("Volumes", Named(VOLUME)),
     ("ShutdownDelay", OptionalInt),
@@ -447,7 +447,7 @@ fn decode_member(value: &Value, kind: Kind, at: &str) -> Result<Value, String> {
         ),
         Any | Removed => (true, ""),
         Object(fields) => return decode(value, fields, at),
-        List(fields) => return decode_list(value, fields, at),
+        List(fields) | Sparse(fields) => return decode_list(value, fields, at),
         Named(fields) => return decode_named(value, fields, at),
     };
     if fits {

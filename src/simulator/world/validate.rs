@@ -25,10 +25,7 @@ pub fn problems(job: &Value) -> Vec<String> {
         let inner = group_problems(group, text(job, "Type"));
         if !inner.is_empty() {
             let inner = multierror(&inner);
-            found.push(format!(
-                "Task group {name} validation failed: {}",
-                inner.trim_end()
-            ));
+            found.push(format!("Task group {name} validation failed: {}", inner));
         }
     }
     found
@@ -106,7 +103,11 @@ fn group_problems(group: &Value, kind: &str) -> Vec<String> {
             int(group, "Count")
         ));
     }
-    update_problems(&group["Update"], &mut found);
+    if matches!(kind, "batch" | "sysbatch") && group["Update"].is_object() {
+        found.push(format!("Job type {kind:?} does not allow update block"));
+    } else {
+        update_problems(&group["Update"], &mut found);
+    }
     for (index, task) in list(group, "Tasks").iter().enumerate() {
         let name = text(task, "Name");
         if name.is_empty() {
@@ -115,10 +116,7 @@ fn group_problems(group: &Value, kind: &str) -> Vec<String> {
         let inner = task_problems(task);
         if !inner.is_empty() {
             let inner = multierror(&inner);
-            found.push(format!(
-                "Task {name} validation failed: {}",
-                inner.trim_end()
-            ));
+            found.push(format!("Task {name} validation failed: {}", inner));
         }
     }
     found
@@ -160,22 +158,47 @@ fn task_problems(task: &Value) -> Vec<String> {
     if text(task, "Driver").is_empty() {
         found.push("Missing task driver".to_owned());
     }
-    let resources = &task["Resources"];
-    if int(resources, "MemoryMB") > 0 && int(resources, "MemoryMB") < 10 {
-        found.push(format!(
-            "1 error occurred:\n\t* MemoryMB value (in MiB) should be >= 10; got {}",
-            int(resources, "MemoryMB")
-        ));
+    for (name, minimum) in [("CPU", 1), ("MemoryMB", 10)] {
+        let given = int(&task["Resources"], name);
+        let by_cores = name == "CPU" && int(&task["Resources"], "Cores") > 0;
+        if given < minimum && !by_cores {
+            let text = format!("minimum {name} value is {minimum}; got {given}");
+            found.push(multierror(&[multierror(&[text])]));
+        }
     }
     found
 }
 
 /// Remarks that do not stop a register, in Nomad's layout; `""` without any.
 #[must_use]
-pub(super) fn warnings(job: &Value) -> String {
+pub(super) fn warnings(job: &Value, oversubscription: bool) -> String {
     let mut found = Vec::new();
     if present(job, "Periodic") && !text(&job["Periodic"], "Spec").is_empty() {
-        found.push("cron is deprecated and may be removed in a future release. Use crons instead");
+        found.push(
+            "cron is deprecated and may be removed in a future release. Use crons instead"
+                .to_owned(),
+        );
+    }
+    for group in list(job, "TaskGroups") {
+        let name = text(group, "Name");
+        let delays = |task: &Value| int(task, "ShutdownDelay") > 0;
+        let delayed = int(group, "ShutdownDelay") > 0 || list(group, "Tasks").iter().any(delays);
+        if !list(group, "Services").is_empty() && !delayed {
+            found.push(format!(
+                "group {name:?} defines services, but neither the group nor any of its tasks have shutdown_delay set"
+            ));
+        }
+    }
+    for group in list(job, "TaskGroups").iter().filter(|_| !oversubscription) {
+        for task in list(group, "Tasks") {
+            if int(&task["Resources"], "MemoryMaxMB") > int(&task["Resources"], "MemoryMB") {
+                found.push(format!(
+                    "Memory oversubscription is not enabled; Task \"{}.{}\" memory_max value will be ignored. Update the Scheduler Configuration to allow oversubscription.",
+                    text(group, "Name"),
+                    text(task, "Name")
+                ));
+            }
+        }
     }
     match found.as_slice() {
         [] => String::new(),
