@@ -21,3 +21,14 @@ fn every_golden_case_compiles_to_its_job() {
         );
     }
 }
+
+#[test]
+fn a_check_of_a_port_that_is_no_network_is_registered_as_the_platform_asks() {
+    let mut params = read("image-typical", "params.json").unwrap();
+    params["networks"][0]["health_check"]["port"] = 9999.into();
+    let job = cs::compile::compile(&params_to_desired("deploy-image", &params)).to_value();
+    assert_eq!(
+        job["TaskGroups"][0]["Services"][0]["Checks"][0]["PortLabel"],
+        "9999"
+    );
+}

@@ -32,10 +32,15 @@ pub(super) fn check(workload: &Workload, options: &Options, issues: &mut Issues)
         }
         None => defaults::CLUSTER_DOMAIN.to_owned(),
     };
+    // The platform has always been able to name a port of the host; it gets what it asks for, with a warning.
+    let checks_other_ports = spec
+        .platform
+        .as_ref()
+        .is_some_and(|platform| platform.pack_meta);
     let ports = if spec.ports.is_empty() && spec.detect_ports {
         vec![detected_port(options)]
     } else {
-        ports(&spec.ports, provider, issues)
+        ports(&spec.ports, provider, checks_other_ports, issues)
     };
     service_names(&service_name, name_path, &ports, issues);
     Network {
@@ -87,8 +92,14 @@ fn service_names(name: &str, path: &str, ports: &[DesiredPort], issues: &mut Iss
     }
 }
 
-fn ports(ports: &[Port], provider: ServiceProvider, issues: &mut Issues) -> Vec<DesiredPort> {
+fn ports(
+    ports: &[Port],
+    provider: ServiceProvider,
+    checks_other_ports: bool,
+    issues: &mut Issues,
+) -> Vec<DesiredPort> {
     let numbers: BTreeSet<u16> = ports.iter().map(|port| port.port).collect();
+    let checkable = (!checks_other_ports).then_some(&numbers);
     let mut seen = BTreeSet::new();
     let mut desired = Vec::with_capacity(ports.len());
     for (index, port) in ports.iter().enumerate() {
@@ -121,7 +132,7 @@ fn ports(ports: &[Port], provider: ServiceProvider, issues: &mut Issues) -> Vec<
             check: health_check(
                 port,
                 provider,
-                &numbers,
+                checkable,
                 &path::member(&at, "check"),
                 issues,
             ),
@@ -133,7 +144,7 @@ fn ports(ports: &[Port], provider: ServiceProvider, issues: &mut Issues) -> Vec<
 fn health_check(
     port: &Port,
     provider: ServiceProvider,
-    numbers: &BTreeSet<u16>,
+    checkable: Option<&BTreeSet<u16>>,
     at: &str,
     issues: &mut Issues,
 ) -> DesiredCheck {
@@ -151,7 +162,7 @@ fn health_check(
         );
     }
     let checked = given.port.unwrap_or(port.port);
-    if !numbers.contains(&checked) && !numbers.is_empty() {
+    if checkable.is_some_and(|numbers| !numbers.contains(&checked)) {
         // Nomad would take it for a port of the host and check something else.
         let message = format!("port {checked} is none of `spec.ports`");
         issues.add("check-port", path::member(at, "port"), message);
