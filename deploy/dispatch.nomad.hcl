@@ -5,8 +5,32 @@ variable "image" {
   description = "Image that carries the cs binary."
 }
 
+variable "network_mode" {
+  type        = string
+  default     = "bridge"
+  description = "Docker's network mode; `host` where NATS listens on the node only."
+}
+
+variable "node_pool" {
+  type    = string
+  default = "default"
+}
+
+variable "vault" {
+  type        = string
+  default     = "on"
+  description = "`off` for clusters without Vault."
+}
+
+variable "service_provider" {
+  type        = string
+  default     = "consul"
+  description = "`nomad` for clusters without Consul."
+}
+
 job "cs-runner" {
-  type = "batch"
+  type      = "batch"
+  node_pool = var.node_pool
 
   parameterized {
     meta_required = ["TASK", "PARAMS"]
@@ -29,6 +53,15 @@ job "cs-runner" {
       config {
         image = var.image
         args  = ["reconcile"]
+
+        network_mode = var.network_mode
+      }
+
+      env {
+        # The task's own way to Nomad's API; it needs the token that `identity` gives.
+        NOMAD_ADDR          = "unix://${NOMAD_SECRETS_DIR}/api.sock"
+        CS_VAULT            = var.vault
+        CS_SERVICE_PROVIDER = var.service_provider
       }
 
       # On a stop cs announces `deployment.failed` and delivers what is left; the rollout itself goes on.
@@ -46,6 +79,7 @@ job "cs-runner" {
 {{ with nomadVar "nomad/jobs/cs-runner" -}}
 NATS_SERVERS={{ .NATS_SERVERS | toJSON }}
 NATS_CLIENT_PRIVATE_KEY={{ .NATS_CLIENT_PRIVATE_KEY | toJSON }}
+NATS_STREAM_PREFIX={{ .NATS_STREAM_PREFIX | toJSON }}
 BACKEND_URL={{ .BACKEND_URL | toJSON }}
 ACCESS_TOKEN={{ .ACCESS_TOKEN | toJSON }}
 {{- end }}
