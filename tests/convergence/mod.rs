@@ -3,3 +3,4 @@
 mod canonical;
 mod golden;
 mod rename;
+mod worlds;
