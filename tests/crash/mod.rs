@@ -133,10 +133,6 @@ impl Sweep {
                     is_silent,
                     "{server:?} {way:?}: {count} boundaries"
                 );
-                println!(
-                    "{:?}: died at {count} boundaries of {server:?} {way:?}",
-                    self.scene
-                );
             }
         }
     }

@@ -110,10 +110,7 @@ impl<'a> Lab<'a> {
     /// The environment with all its secrets.
     fn furnish(&mut self) {
         let host = self.registry_host();
-        let auth = STANDARD.encode(format!("user:{}", canary("dockerConfig")));
-        let docker = json!({"auths": {host: {"auth": auth}}});
-        let file = self.given.path().join("config.json");
-        std::fs::write(file, docker.to_string()).expect("the directory is ours");
+        self.log_in_to(&host);
         let path = |dir: &Path| dir.display().to_string();
         let left = self.left.path();
         let pairs = [
@@ -148,6 +145,14 @@ impl<'a> Lab<'a> {
         for (name, value) in pairs {
             self.set(name, &value);
         }
+    }
+
+    /// Writes Docker's configuration with credentials for a registry.
+    pub(super) fn log_in_to(&self, host: &str) {
+        let auth = STANDARD.encode(format!("user:{}", canary("dockerConfig")));
+        let docker = json!({"auths": {host: {"auth": auth}}});
+        let file = self.given.path().join("config.json");
+        std::fs::write(file, docker.to_string()).expect("the directory is ours");
     }
 
     pub(super) fn set(&mut self, name: &str, value: &str) {
