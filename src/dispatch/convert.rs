@@ -308,10 +308,24 @@ fn platform(base: &Base, backend: Option<&BackendAccess>, draft: &mut Draft) -> 
 
 fn cluster(base: &Base, draft: &mut Draft) -> Option<Cluster> {
     let cluster = Cluster {
-        address: not_empty(base.nomad_address.clone()),
+        address: not_empty(without_login(&base.nomad_address)),
         token: draft.secret(secret_name::NOMAD_TOKEN, &base.nomad_token),
     };
     (cluster != Cluster::default()).then_some(cluster)
+}
+
+/// An address without the user and password that may stand in it: a spec holds no secrets. The run itself keeps them.
+fn without_login(address: &str) -> String {
+    let Ok(mut url) = url::Url::parse(address) else {
+        return address.to_owned();
+    };
+    if url.username().is_empty() && url.password().is_none() {
+        return address.to_owned();
+    }
+    match url.set_username("").and_then(|()| url.set_password(None)) {
+        Ok(()) => url.to_string(),
+        Err(()) => String::new(),
+    }
 }
 
 /// Params first, then the environment; without both address and token no call is ever made (contract 3.1).

@@ -181,6 +181,8 @@ impl Announcer {
     }
 
     /// Returns the log of a deployment: the same one until its end is announced.
+    ///
+    /// A repeat of a run that announced the end of its log writes into the void: no line follows the end.
     #[must_use]
     pub fn build_log(&self, identity: &LogIdentity) -> BuildLog {
         let inner = &self.inner;
@@ -193,6 +195,7 @@ impl Announcer {
                     inner.prefix.clone(),
                     Arc::clone(&inner.clock),
                     Arc::clone(&inner.queue),
+                    inner.outbox.clone(),
                 )
             });
         log.clone()

@@ -7,10 +7,12 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::Clock;
-use super::event::{Message, short_hash, to_json, token};
+use super::courier::blocking;
+use super::event::{Event, LogEnd, Message, short_hash, to_json, token};
+use super::outbox::Outbox;
 use super::queue::{Pushed, Queue};
 use super::subject::{Subject, SubjectPrefix};
 use crate::ids::DeploymentId;
@@ -99,6 +101,9 @@ struct Shared {
     prefix: SubjectPrefix,
     clock: Clock,
     queue: Arc<Queue>,
+    outbox: Option<Arc<Outbox>>,
+    /// An earlier run announced the end of this log. Looked up once.
+    ended_before: OnceCell<bool>,
     stdout: Mutex<Stream>,
     stderr: Mutex<Stream>,
 }
@@ -141,6 +146,7 @@ impl BuildLog {
         prefix: SubjectPrefix,
         clock: Clock,
         queue: Arc<Queue>,
+        outbox: Option<Arc<Outbox>>,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -148,6 +154,8 @@ impl BuildLog {
                 prefix,
                 clock,
                 queue,
+                outbox,
+                ended_before: OnceCell::new(),
                 stdout: Mutex::new(Stream::new(LogStream::Stdout)),
                 stderr: Mutex::new(Stream::new(LogStream::Stderr)),
             }),
@@ -156,13 +164,14 @@ impl BuildLog {
 
     /// Adds bytes to a stream and queues every line that they finish. Waits while the queue is full.
     ///
-    /// After the end of the log was announced, what is written is ignored: the end is the last message.
+    /// After the end of the log was announced, by this run or an earlier one, what is written is ignored: the end is the
+    /// last message.
     ///
     /// # Cancel safety
     /// Not cancel-safe: what was not queued when the call is dropped is lost.
     pub async fn write(&self, phase: Phase, stream: LogStream, bytes: &[u8]) {
         let mut stream = self.stream(stream).lock().await;
-        if stream.ended {
+        if stream.ended || self.ended_before().await {
             tracing::debug!(
                 deployment.id = %self.shared.identity.deployment_id,
                 "Ignored a log line after the end of the log"
@@ -174,6 +183,27 @@ impl BuildLog {
         while let Some(line) = stream.framer.next_line(&mut rest) {
             self.emit(&mut stream, &line).await;
         }
+    }
+
+    /// Whether an earlier run got as far as the end of this log.
+    async fn ended_before(&self) -> bool {
+        let shared = &self.shared;
+        let Some(outbox) = &shared.outbox else {
+            return false;
+        };
+        let look_up = || async {
+            let end = |status| Event::BuildLogEnd {
+                deployment_id: shared.identity.deployment_id.clone(),
+                job_id: shared.identity.job_id,
+                status,
+            };
+            let lane = end(LogEnd::Success).lane(&shared.prefix);
+            let ids =
+                [LogEnd::Success, LogEnd::Failed].map(|how| end(how).message(&shared.prefix).id);
+            let outbox = Arc::clone(outbox);
+            blocking(move || outbox.knows(&lane, &ids)).await
+        };
+        *shared.ended_before.get_or_init(look_up).await
     }
 
     /// Queues unfinished lines as they are.

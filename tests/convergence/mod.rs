@@ -17,6 +17,7 @@ mod faults;
 mod health;
 mod others;
 mod rollback;
+mod worlds;
 mod writes;
 
 /// One test a scenario and target. A scenario that is not listed does not compile: it would be dead code.

@@ -1,5 +1,7 @@
 //! Runs that are repeated, crash, or meet each other.
 
+use cs::events::{LogStream, Phase};
+
 use super::*;
 
 #[tokio::test]
@@ -157,4 +159,26 @@ async fn a_damaged_file_costs_its_event_and_nothing_else() {
         names.iter().any(|name| name.ends_with(".damaged")),
         "{names:?}"
     );
+}
+
+#[tokio::test]
+async fn a_repeat_writes_no_line_behind_the_end_of_the_log() {
+    let mut server = NatsServer::start().await;
+    server.create_stream("cs").await;
+    let state = tempfile::tempdir().unwrap();
+    // The first run gets as far as announcing the end, the second as far as sending it, the third repeats both.
+    server.down();
+    for is_away in [true, false, false] {
+        if !is_away {
+            server.up().await;
+        }
+        let announcer = announcer(&server, state.path());
+        let log = announcer.build_log(&identity("dep-1"));
+        log.write(Phase::Init, LogStream::Stdout, b"hello\n").await;
+        announce_run(&announcer, "dep-1").await;
+        if !is_away {
+            assert_eq!(announcer.finish(LONG).await.pending, []);
+        }
+    }
+    assert_eq!(stored_ids(&server).await, run_ids("dep-1"));
 }

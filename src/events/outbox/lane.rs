@@ -76,6 +76,21 @@ impl Lane {
         Ok(Kept::Waiting(position))
     }
 
+    /// Whether one of these ids was acknowledged or waits.
+    pub(super) fn knows(&self, ids: &[String]) -> io::Result<bool> {
+        let ledger = self.ledger()?;
+        if ids.iter().any(|id| ledger.contains(id)) {
+            return Ok(true);
+        }
+        for position in self.positions()? {
+            let waiting = entry::read(&self.path, position)?;
+            if waiting.is_some_and(|entry| ids.contains(&entry.message.id)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     pub(super) fn head(&self, upto: u64) -> io::Result<Head> {
         let mut held = self.held();
         let ours = self.own_held(&mut held)?;

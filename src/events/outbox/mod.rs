@@ -122,6 +122,15 @@ impl Outbox {
         })
     }
 
+    /// Whether one of these ids was announced by any run, sent or not. What cannot be read counts as not announced.
+    pub(super) fn knows(&self, lane: &str, ids: &[String]) -> bool {
+        let lane = self.lane(lane);
+        lane.knows(ids).unwrap_or_else(|error| {
+            tracing::debug!("Cannot read `{}`: {error}", lane.path().display());
+            false
+        })
+    }
+
     /// Returns what has to be sent next so that `lane` is sent up to and including `position`.
     pub(super) fn head(&self, lane: &str, position: u64) -> Result<Head, OutboxError> {
         let lane = self.lane(lane);
