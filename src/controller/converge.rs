@@ -51,6 +51,8 @@ struct Turns {
     memory: Memory,
     blocked_since: Option<Instant>,
     last: Option<Progress>,
+    /// Why the last look or write got no answer.
+    gap: Option<String>,
     backoff: Duration,
     /// The job stands as wanted; only health is missing.
     stands: bool,
@@ -84,6 +86,7 @@ impl Converge<'_> {
             },
             blocked_since: None,
             last: None,
+            gap: None,
             backoff: BACKOFF.0,
             stands: false,
             watcher: None,
@@ -95,7 +98,7 @@ impl Converge<'_> {
             let turn = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Outcome::Cancelled,
-                () = tokio::time::sleep_until(self.deadline) => return turns.out_of_time(),
+                () = tokio::time::sleep_until(self.deadline) => return turns.out_of_time(self.nomad),
                 turn = self.turn(goal, &mut turns) => turn,
             };
             if turns.stands {
@@ -127,7 +130,7 @@ impl Converge<'_> {
             tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Outcome::Cancelled,
-                () = tokio::time::sleep_until(self.deadline) => return turns.out_of_time(),
+                () = tokio::time::sleep_until(self.deadline) => return turns.out_of_time(self.nomad),
                 () = wait => {}
             }
         }
@@ -262,7 +265,7 @@ impl Converge<'_> {
         let jittered = turns.backoff.mul_f64(0.75 + 0.5 * jitter());
         let pause = after.unwrap_or(jittered).min(BACKOFF.1);
         turns.backoff = (turns.backoff * 2).min(BACKOFF.1);
-        turns.last_gap(&reason);
+        turns.gap = Some(reason.clone());
         self.notes.send(Note::Retrying { reason, pause });
         Turn::Pause(pause)
     }
@@ -292,7 +295,7 @@ async fn nomad_in_time<T>(call: impl Future<Output = Result<Read<T>, NomadError>
 }
 
 /// An error with its causes and with what a person can do about it.
-fn explained(error: &NomadError) -> String {
+pub(super) fn explained(error: &NomadError) -> String {
     format!("{}; {}", chain(error), error.help())
 }
 
@@ -330,6 +333,7 @@ fn jitter() -> f64 {
 impl Turns {
     fn watching(&mut self, progress: Progress, notes: &Notes, id: &JobId) {
         self.backoff = BACKOFF.0;
+        self.gap = None;
         let is_blocked = progress
             .trouble
             .as_ref()
@@ -347,12 +351,6 @@ impl Turns {
         }
     }
 
-    fn last_gap(&mut self, reason: &str) {
-        if let Some(last) = &mut self.last {
-            last.waiting_for = format!("Nomad answers again ({reason})");
-        }
-    }
-
     /// Until when a change is waited for before looking anyway: a hint may be lost, and patience with a missing node ends.
     fn patience(&self, grace: Duration) -> Instant {
         let resync = Instant::now() + RESYNC;
@@ -360,14 +358,15 @@ impl Turns {
             .map_or(resync, |since| resync.min(since + grace))
     }
 
-    fn out_of_time(&self) -> Outcome {
-        let (waiting_for, cause) = match &self.last {
-            Some(progress) => (progress.waiting_for.clone(), progress.trouble.clone()),
-            None => ("Nomad answers".to_owned(), None),
+    fn out_of_time(&self, nomad: &NomadClient) -> Outcome {
+        let waiting_for = match (&self.gap, &self.last) {
+            (Some(reason), _) => format!("Nomad answers ({reason})"),
+            (None, Some(progress)) => progress.waiting_for.clone(),
+            (None, None) => format!("Nomad answers at {}", nomad.address()),
         };
         Outcome::Deadline {
             waiting_for: format!("waiting until {waiting_for}"),
-            cause,
+            cause: self.last.as_ref().and_then(|last| last.trouble.clone()),
         }
     }
 }
