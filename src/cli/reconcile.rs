@@ -8,7 +8,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, exit, input, output, progress, report, signals};
+use super::signals::Signals;
+use super::{Context, exit, input, output, progress, report};
 use crate::clients::chain;
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::{BadVariable, Environment};
@@ -103,6 +104,8 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult
         Some(path) => Some(input::read(path)?),
         None => environment.bytes("NOMAD_META_PARAMS"),
     };
+    // Not before the params are read: a wait for standard input may be interrupted.
+    let signals = Signals::catch();
     if arguments.output == Format::Text {
         banner(task.as_deref());
     }
@@ -121,7 +124,7 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult
     };
     let work = run::run(task.as_deref(), params.as_deref(), surroundings);
     let shown = show(received, context.interactive, arguments.output);
-    let signals = tokio::spawn(cancel_on_signal(cancel));
+    let signals = tokio::spawn(cancel_on_signal(signals, cancel));
     let (result, ()) = tokio::join!(work, shown);
     signals.abort();
     Ok(result)
@@ -192,8 +195,8 @@ fn marker(note: &Note) {
 }
 
 /// Resolves the token on SIGTERM or SIGINT.
-async fn cancel_on_signal(cancel: CancellationToken) {
-    signals::first().await;
+async fn cancel_on_signal(mut signals: Signals, cancel: CancellationToken) {
+    signals.first().await;
     tracing::warn!("told to stop: announcing and delivering what is left");
     cancel.cancel();
 }

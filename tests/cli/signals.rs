@@ -63,6 +63,23 @@ fn a_signal_in_the_middle_is_announced_and_the_rollout_goes_on() {
 }
 
 #[test]
+fn a_signal_right_after_the_first_line_is_announced_too() {
+    for _ in 0..5 {
+        let lab = Lab::new();
+        lab.hold();
+        let mut run = lab.deploy(&image()).start();
+        run.until("it says something", |run| !run.stdout().is_empty());
+        let ended = assert_stops(run, "TERM");
+        assert!(
+            ended
+                .subjects()
+                .contains(&"cs.deployment.failed".to_owned()),
+            "{ended}"
+        );
+    }
+}
+
+#[test]
 fn a_signal_ends_a_wait_for_nomad_that_never_answers() {
     let lab = Lab::with_faults(rule(Matcher::new("", "/v1/*"), Effect::Hang));
     let mut run = lab.deploy(&image()).args(["-o", "ndjson"]).start();
