@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::signals::Signals;
 use super::{exit, input, output};
 use crate::simulator::{Faults, Options, Simulator};
 
@@ -88,6 +89,8 @@ fn read_faults(path: &std::path::Path) -> Result<Faults, u8> {
 }
 
 async fn serve(options: Options, format: Format) -> u8 {
+    // Whoever reads the address may stop us at once.
+    let mut signals = Signals::catch();
     let simulator = match Simulator::start(options.clone()).await {
         Ok(simulator) => simulator,
         Err(error) => {
@@ -103,6 +106,6 @@ async fn serve(options: Options, format: Format) -> u8 {
         Format::Text => output::line(&format!("NOMAD_ADDR={}", simulator.url)),
         Format::Json => output::line(&serde_json::json!({"nomadAddr": simulator.url}).to_string()),
     }
-    super::signals::first().await;
+    signals.first().await;
     0
 }

@@ -8,12 +8,14 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, exit, input, output, progress, report, signals};
+use super::signals::Signals;
+use super::{Context, exit, input, output, progress, report};
 use crate::clients::chain;
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::{BadVariable, Environment};
 use crate::controller::note::{Note, Notes, Phase};
 use crate::controller::run::{self, RunResult, Surroundings};
+use crate::dispatch::Task;
 use crate::events::{Announcer, AnnouncerConfig, InvalidPrefix, LogLimits, NatsConfig};
 use crate::reconcile::Outcome;
 use crate::spec::Span;
@@ -102,6 +104,8 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult
         Some(path) => Some(input::read(path)?),
         None => environment.bytes("NOMAD_META_PARAMS"),
     };
+    // Not before the params are read: a wait for standard input may be interrupted.
+    let signals = Signals::catch();
     if arguments.output == Format::Text {
         banner(task.as_deref());
     }
@@ -120,7 +124,7 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult
     };
     let work = run::run(task.as_deref(), params.as_deref(), surroundings);
     let shown = show(received, context.interactive, arguments.output);
-    let signals = tokio::spawn(cancel_on_signal(cancel));
+    let signals = tokio::spawn(cancel_on_signal(signals, cancel));
     let (result, ()) = tokio::join!(work, shown);
     signals.abort();
     Ok(result)
@@ -191,8 +195,8 @@ fn marker(note: &Note) {
 }
 
 /// Resolves the token on SIGTERM or SIGINT.
-async fn cancel_on_signal(cancel: CancellationToken) {
-    signals::first().await;
+async fn cancel_on_signal(mut signals: Signals, cancel: CancellationToken) {
+    signals.first().await;
     tracing::warn!("told to stop: announcing and delivering what is left");
     cancel.cancel();
 }
@@ -212,8 +216,10 @@ fn conclude(result: &RunResult, arguments: &Arguments) -> u8 {
             path.display()
         ));
     }
-    if !result.delivery.pending.is_empty() {
-        exit::warn(&run::undelivered(&result.delivery));
+    let undelivered = run::undelivered(&result.delivery);
+    // When nothing worse happened it is the error itself.
+    if !result.delivery.pending.is_empty() && undelivered != result.outcome.message() {
+        exit::warn(&undelivered);
     }
     if result.outcome.is_success() {
         0
@@ -223,20 +229,13 @@ fn conclude(result: &RunResult, arguments: &Arguments) -> u8 {
 }
 
 fn closing_lines(result: &RunResult) {
+    let mut is_told = false;
     for job in result.jobs.iter().filter(|job| !job.outcome.is_success()) {
-        output::line(&format!(
-            "ERROR [{}]: {}: {}",
-            phase(&job.outcome),
-            job.job,
-            job.outcome.message()
-        ));
+        error_line(result, &format!("{}: {}", job.job, job.outcome.message()));
+        is_told |= job.outcome == result.outcome;
     }
-    if result.jobs.is_empty() && !result.outcome.is_success() {
-        output::line(&format!(
-            "ERROR [{}]: {}",
-            phase(&result.outcome),
-            result.outcome.message()
-        ));
+    if !is_told && !result.outcome.is_success() {
+        error_line(result, &result.outcome.message());
     }
     match &result.outcome {
         Outcome::Converged => output::line("=== Deployment completed successfully ==="),
@@ -247,10 +246,17 @@ fn closing_lines(result: &RunResult) {
     output::line(&format!("Duration: {:.1}s", result.duration.as_secs_f64()));
 }
 
-/// The phase that an `ERROR [phase]` line names.
-const fn phase(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Usage(_) | Outcome::Invalid(_) => "parse_params",
+fn error_line(result: &RunResult, text: &str) {
+    output::line(&format!("ERROR [{}]: {text}", phase(result)));
+}
+
+/// The phase that an `ERROR [phase]` line names, in the contract's words (1.9).
+fn phase(result: &RunResult) -> &'static str {
+    match (&result.outcome, result.task) {
+        (Outcome::Usage(_), None) => "parse_task_type",
+        (Outcome::Usage(_) | Outcome::Invalid(_), _) => "parse_params",
+        (_, Some(Task::DestroyJobPack)) => "handler_execution",
+        _ if result.jobs.iter().all(|job| job.outcome.is_success()) => "publish_event",
         _ => "deploy",
     }
 }

@@ -110,6 +110,10 @@ fn from_files(paths: &[PathBuf], owner: Option<&OwnerId>) -> Result<Vec<Job>, u8
     let mut worst = None;
     for path in paths {
         match read_documents(path) {
+            Ok(documents) if documents.is_empty() => {
+                exit::complain(&format!("{} holds no document", path.display()), None);
+                worst = worst.max(Some(3));
+            }
             Ok(documents) => {
                 for document in &documents {
                     match validate(&document.workload, &options(&document.workload, owner)) {

@@ -336,7 +336,7 @@ async fn nomad_in_time<T>(call: impl Future<Output = Result<Read<T>, NomadError>
 }
 
 /// An error with its causes and with what a person can do about it.
-fn explained(error: &NomadError) -> String {
+pub(super) fn explained(error: &NomadError) -> String {
     format!("{}; {}", chain(error), error.help())
 }
 

@@ -289,6 +289,8 @@ impl Deployment<'_> {
         steps: &mut Steps<'_>,
     ) {
         let ports = registry::ports(facts);
+        // Domains are asked for after the step before has ended (contract 3.6).
+        steps.settle().await;
         let network = settle_ports(workload, self.context, &ports, self.backend).await;
         let (Some(backend), Some(network)) =
             (self.backend, network.filter(|network| !network.is_empty()))

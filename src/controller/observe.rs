@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 
-use crate::clients::chain;
+use super::converge::explained;
 use crate::clients::nomad::calls::jobs::JobQuery;
 use crate::clients::nomad::client::NomadClient;
 use crate::clients::nomad::error::{Disposition, NomadError};
@@ -46,7 +46,7 @@ pub async fn look(nomad: &NomadClient, goal: &Goal, memory: &Memory) -> Result<L
         Err(error) if matches!(error.disposition(), Disposition::Stall) => Err(error),
         Err(error) => {
             let gap = Gap {
-                reason: chain(&error),
+                reason: explained(&error),
             };
             Ok(Look {
                 observed: Observed::unknown(gap),

@@ -126,7 +126,7 @@ pub fn undelivered(delivery: &Delivery) -> String {
     }
     if !lost.is_empty() {
         text.push_str(&format!(
-            "; LOST, because CS_STATE_DIR cannot be written: {}",
+            "; LOST, because no outbox keeps them: {}",
             lost.join(", ")
         ));
     }

@@ -1,7 +1,12 @@
 //! The steps of a deployment, told to whoever looks on and to the backend, in order.
 
+use std::time::Duration;
+
 use super::note::{Note, Notes, Phase};
 use crate::clients::backend::{BackendReporter, DeploymentType, Step, StepStatus};
+
+/// Longest wait for steps that are on their way. A backend that works answers within milliseconds.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Begins and ends steps. A step that begins ends the one before it well; a step that is open at the end shares the fate of
 /// the deployment.
@@ -50,6 +55,13 @@ impl<'a> Steps<'a> {
         };
         self.tell(phase, status);
         self.notes.send(Note::Ended(phase, ended));
+    }
+
+    /// Waits a little until the backend has heard of every step so far, so that what it is asked next comes after them.
+    pub async fn settle(&self) {
+        if let Some(backend) = self.backend {
+            backend.settle(SETTLE).await;
+        }
     }
 
     fn tell(&self, phase: Phase, status: StepStatus) {

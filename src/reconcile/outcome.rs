@@ -145,7 +145,7 @@ impl Outcome {
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::Deadline { .. } => {
-                "Nomad goes on with the rollout; repeat the same command to watch it further, or give more time with \
+                "what Nomad has begun goes on; repeat the same command to watch it further, or give more time with \
                  --deadline"
                     .to_owned()
             }

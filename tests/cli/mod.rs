@@ -1,1 +1,16 @@
-//! cli
+//! The real binary against a simulated Nomad, a real NATS server and a recording backend.
+
+mod backend;
+mod broken;
+mod deploy;
+mod destroy;
+mod dev;
+mod files;
+mod flags;
+mod input;
+mod lab;
+mod nats;
+mod nomad;
+mod repeats;
+mod signals;
+mod text;

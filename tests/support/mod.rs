@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every theme uses its own part")]
 
 pub(crate) mod backend;
+pub(crate) mod env;
 pub(crate) mod logs;
 pub(crate) mod nats;
 pub(crate) mod nomad;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::client::{Backend, CallOutcome};
@@ -20,6 +20,12 @@ struct Report {
     status: StepStatus,
 }
 
+enum Item {
+    Step(Report),
+    /// Everything before it was tried.
+    Reached(oneshot::Sender<()>),
+}
+
 /// Sends steps in the order in which they were given, by a task of its own.
 ///
 /// Nothing is lost silently: a step that finds the queue full is warned of, and [`finish`](Self::finish) counts every
@@ -27,7 +33,7 @@ struct Report {
 /// runtime lives, and tells nobody.
 pub struct BackendReporter {
     backend: Backend,
-    queue: mpsc::Sender<Report>,
+    queue: mpsc::Sender<Item>,
     task: JoinHandle<()>,
     given: AtomicUsize,
     delivered: Arc<AtomicUsize>,
@@ -40,9 +46,9 @@ impl BackendReporter {
     /// There is no tokio runtime.
     #[must_use]
     pub fn start(backend: Backend) -> Self {
-        let (queue, reports) = mpsc::channel(QUEUE);
+        let (queue, items) = mpsc::channel(QUEUE);
         let delivered = Arc::new(AtomicUsize::new(0));
-        let task = tokio::spawn(send_all(backend.clone(), reports, Arc::clone(&delivered)));
+        let task = tokio::spawn(send_all(backend.clone(), items, Arc::clone(&delivered)));
         Self {
             backend,
             queue,
@@ -73,12 +79,21 @@ impl BackendReporter {
             step,
             status,
         };
-        if self.queue.try_send(report).is_err() {
+        if self.queue.try_send(Item::Step(report)).is_err() {
             tracing::warn!(
                 deployment.id = deployment_id,
                 ?step,
                 "step is not reported: {QUEUE} others wait for the backend already"
             );
+        }
+    }
+
+    /// Waits until every step given so far was tried, for at most `patience`: what follows then arrives after them.
+    pub async fn settle(&self, patience: Duration) {
+        let (reached, wait) = oneshot::channel();
+        if self.queue.try_send(Item::Reached(reached)).is_ok() {
+            // Order is a courtesy: a slow backend, or a task that is gone, holds nobody up.
+            let _ = tokio::time::timeout(patience, wait).await;
         }
     }
 
@@ -111,12 +126,16 @@ impl BackendReporter {
     }
 }
 
-async fn send_all(
-    backend: Backend,
-    mut reports: mpsc::Receiver<Report>,
-    delivered: Arc<AtomicUsize>,
-) {
-    while let Some(report) = reports.recv().await {
+async fn send_all(backend: Backend, mut items: mpsc::Receiver<Item>, delivered: Arc<AtomicUsize>) {
+    while let Some(item) = items.recv().await {
+        let report = match item {
+            Item::Step(report) => report,
+            Item::Reached(reached) => {
+                // Whoever waited may have given up.
+                let _ = reached.send(());
+                continue;
+            }
+        };
         let outcome = backend
             .step(
                 &report.deployment_id,
