@@ -65,7 +65,8 @@ pub(super) fn read_workload(
         ));
     }
     let text = input::read(path).map_err(|error| exit::usage(error, ""))?;
-    let options = input::convert_options(context).map_err(|error| exit::usage(error, ""))?;
+    let options =
+        input::convert_options(&context.environment).map_err(|error| exit::usage(error, ""))?;
     let params = params::parse(task, &text).map_err(refused)?;
     let Params::Deploy(params) = params else {
         return Err(exit::usage("these params describe no workload", ""));

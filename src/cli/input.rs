@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::Context;
-use crate::config::BadVariable;
+use crate::config::{BadVariable, Environment};
 use crate::dispatch::{ConvertOptions, Task, TaskError};
 
 /// Longest text that is read as params or spec. Nomad refuses dispatch meta long before.
@@ -58,12 +58,12 @@ fn bounded(source: impl Read) -> std::io::Result<Vec<u8>> {
 }
 
 /// What conversion needs from the environment.
-pub(super) fn convert_options(context: &Context) -> Result<ConvertOptions, BadVariable> {
+pub(super) fn convert_options(environment: &Environment) -> Result<ConvertOptions, BadVariable> {
     Ok(ConvertOptions {
-        vault: context.environment.vault()?,
-        service_provider: context.environment.service_provider()?,
-        backend_url: context.environment.get("BACKEND_URL"),
-        access_token: context.environment.secret("ACCESS_TOKEN"),
+        vault: environment.vault()?,
+        service_provider: environment.service_provider()?,
+        backend_url: environment.get("BACKEND_URL"),
+        access_token: environment.secret("ACCESS_TOKEN"),
     })
 }
 

@@ -15,6 +15,7 @@ use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::{BadVariable, Environment};
 use crate::controller::note::{Note, Notes, Phase};
 use crate::controller::run::{self, RunResult, Surroundings};
+use crate::dispatch::ConvertOptions;
 use crate::dispatch::Task;
 use crate::events::{Announcer, AnnouncerConfig, InvalidPrefix, LogLimits, NatsConfig};
 use crate::reconcile::Outcome;
@@ -84,18 +85,34 @@ enum CannotBegin {
     Deadline,
 }
 
-/// Sets everything up, runs the task, shows progress meanwhile.
-async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult, CannotBegin> {
-    let environment = &context.environment;
-    let time = arguments
-        .deadline
-        .map_or_else(|| environment.deadline(), |span| Ok(span.0))?;
+/// What a run is told by flags and environment.
+struct Settings {
+    connection: ConnectionConfig,
+    convert: ConvertOptions,
+    /// From now.
+    time: Duration,
+    placement_grace: Duration,
+}
+
+fn settings(environment: &Environment, arguments: &Arguments) -> Result<Settings, CannotBegin> {
+    let given = arguments.deadline.map(|span| span.0);
+    let time = given.map_or_else(|| environment.deadline(), Ok)?;
     if time.is_zero() {
         return Err(CannotBegin::Deadline);
     }
-    let deadline = Instant::now() + time;
-    let convert = input::convert_options(context)?;
-    let connection = ConnectionConfig::from_vars(&|name| environment.get(name))?;
+    Ok(Settings {
+        connection: ConnectionConfig::from_vars(&|name| environment.get(name))?,
+        convert: input::convert_options(environment)?,
+        time,
+        placement_grace: environment.placement_grace()?.min(time / 2),
+    })
+}
+
+/// Sets everything up, runs the task, shows progress meanwhile.
+///
+/// Only settings without which nobody can be told end it early; any other problem is announced as the run's end.
+async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult, CannotBegin> {
+    let environment = &context.environment;
     let task = arguments
         .task
         .clone()
@@ -106,26 +123,33 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult
     };
     // Not before the params are read: a wait for standard input may be interrupted.
     let signals = Signals::catch();
+    let announcer = announcer(environment)?;
     if arguments.output == Format::Text {
         banner(task.as_deref());
     }
-    let (notes, received) = Notes::channel();
     let cancel = CancellationToken::new();
-    let surroundings = Surroundings {
-        announcer: announcer(environment)?,
-        environment: environment.clone(),
-        connection,
-        convert,
-        notes,
-        deadline,
-        cancel: cancel.clone(),
-        placement_grace: environment.placement_grace()?.min(time / 2),
-        state_dir: environment.state_dir(),
+    let signals = tokio::spawn(cancel_on_signal(signals, cancel.clone()));
+    let (task, params) = (task.as_deref(), params.as_deref());
+    let result = match settings(environment, arguments) {
+        Err(bad) => run::refuse_run(chain(&bad), task, params, &announcer, &cancel).await,
+        Ok(settings) => {
+            let (notes, received) = Notes::channel();
+            let surroundings = Surroundings {
+                announcer,
+                environment: environment.clone(),
+                connection: settings.connection,
+                convert: settings.convert,
+                notes,
+                deadline: Instant::now() + settings.time,
+                cancel,
+                placement_grace: settings.placement_grace,
+                state_dir: environment.state_dir(),
+            };
+            let work = run::run(task, params, surroundings);
+            let shown = show(received, context.interactive, arguments.output);
+            tokio::join!(work, shown).0
+        }
     };
-    let work = run::run(task.as_deref(), params.as_deref(), surroundings);
-    let shown = show(received, context.interactive, arguments.output);
-    let signals = tokio::spawn(cancel_on_signal(signals, cancel));
-    let (result, ()) = tokio::join!(work, shown);
     signals.abort();
     Ok(result)
 }

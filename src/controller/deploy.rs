@@ -343,16 +343,6 @@ impl Deployment<'_> {
                 .await
         };
         let (outcome, ()) = tokio::join!(work, self.relay(received));
-        let line = match &outcome {
-            Outcome::Converged => format!("Job {} is healthy", desired.id),
-            _ => format!("Job {}: {}", desired.id, outcome.message()),
-        };
-        let stream = if outcome.is_success() {
-            LogStream::Stdout
-        } else {
-            LogStream::Stderr
-        };
-        log_line(self.log, LogPhase::Deploy, stream, &line).await;
         outcome
     }
 
@@ -366,19 +356,16 @@ impl Deployment<'_> {
         }
     }
 
-    /// Fetches the last log lines of the task at fault.
+    /// Writes the end into the deployment's log, with the last log lines of the task at fault.
     async fn explain(&self, outcome: &Outcome) -> Vec<String> {
-        if outcome.is_success() {
-            return Vec::new();
-        }
+        let stream = if outcome.is_success() {
+            LogStream::Stdout
+        } else {
+            LogStream::Stderr
+        };
+        let line = format!("Job {}: {}", self.context.job_id, outcome.message());
+        log_line(self.log, LogPhase::Deploy, stream, &line).await;
         let Some(cause) = outcome.cause() else {
-            log_line(
-                self.log,
-                LogPhase::Deploy,
-                LogStream::Stderr,
-                &outcome.message(),
-            )
-            .await;
             return Vec::new();
         };
         let Ok(nomad) = nomad_client(&self.surroundings.connection, self.context) else {

@@ -87,10 +87,37 @@ pub async fn run(
     let began = Instant::now();
     let announcer = surroundings.announcer.clone();
     let cancel = surroundings.cancel.clone();
-    let mut result = match prepare(task_text, params_text, &surroundings.convert) {
+    let result = match prepare(task_text, params_text, &surroundings.convert) {
         Ok(prepared) => carry_out(prepared, surroundings).await,
-        Err(refused) => refuse(*refused, &surroundings).await,
+        Err(refused) => refuse(*refused, &announcer).await,
     };
+    deliver(result, &announcer, &cancel, began).await
+}
+
+/// Ends a run that cannot begin because a setting makes no sense: whoever waits for it hears of it.
+pub async fn refuse_run(
+    reason: String,
+    task_text: Option<&str>,
+    params_text: Option<&[u8]>,
+    announcer: &Announcer,
+    cancel: &CancellationToken,
+) -> RunResult {
+    let refused = Refused {
+        task: task_text.and_then(|text| text.parse().ok()),
+        outcome: Outcome::Usage(reason),
+        ids: params_text.and_then(readable_ids),
+    };
+    let began = Instant::now();
+    deliver(refuse(refused, announcer).await, announcer, cancel, began).await
+}
+
+/// Waits for the events that are left, and takes note of what became of them.
+async fn deliver(
+    mut result: RunResult,
+    announcer: &Announcer,
+    cancel: &CancellationToken,
+    began: Instant,
+) -> RunResult {
     let patience = if cancel.is_cancelled() {
         DELIVERY_WHEN_CANCELLED
     } else {
@@ -201,11 +228,11 @@ fn prepare(
 }
 
 /// Announces a failure before anything was done, where it is known whose failure it is.
-async fn refuse(refused: Refused, surroundings: &Surroundings) -> RunResult {
+async fn refuse(refused: Refused, announcer: &Announcer) -> RunResult {
     let Refused { task, outcome, ids } = refused;
     if let Some(ids) = &ids {
         let kind = task.map_or(DeploymentKind::Image, deploy::kind);
-        announce_failure(&surroundings.announcer, ids, kind, &outcome.message()).await;
+        announce_failure(announcer, ids, kind, &outcome.message()).await;
     }
     RunResult {
         task,

@@ -54,11 +54,15 @@ fn an_exit_code_is_named_with_the_last_lines_of_the_log() {
         ..Script::default()
     });
     assert_unhealthy(&ended, &report, "exit", "3");
-    let tail = &report["results"][0]["logTail"];
-    assert_eq!(
-        tail,
-        &json!(["shop begins", "fatal: DATABASE_URL is not set"])
-    );
+    // The task is restarted once, or Nomad has given it up before that.
+    let mut tail: Vec<&str> = report["results"][0]["logTail"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line.as_str().unwrap())
+        .collect();
+    tail.dedup();
+    assert_eq!(tail, ["shop begins", "fatal: DATABASE_URL is not set"]);
     assert_eq!(report["results"][0]["cause"]["task"], "dep-1");
 }
 
@@ -77,7 +81,7 @@ fn a_failing_check_is_named() {
         failing_check: true,
         ..Script::default()
     });
-    assert_unhealthy(&ended, &report, "check", "check");
+    assert_unhealthy(&ended, &report, "check", "did not become healthy");
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn an_answer_that_never_comes_ends_with_the_deadline() {
     let ended = lab.deploy(&image()).args(["--deadline", "1s"]).run();
     ended
         .assert_code(4)
-        .assert_says(&format!("until Nomad answers at {}", lab.nomad.url));
+        .assert_says(&format!("until Nomad at {} answers", lab.nomad.url));
     assert_eq!(ended.subjects(), FAILED);
     assert!(ended.took < Duration::from_secs(5), "{ended}");
 }
