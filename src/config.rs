@@ -3,6 +3,8 @@
 //! The order is flag over environment. Nothing else in the crate looks at the environment (`.clippy.toml` sees to it).
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,19 +23,14 @@ pub const PLACEMENT_GRACE: Duration = Duration::from_secs(30);
 
 /// The environment as it was at the start of the process.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment(BTreeMap<String, OsString>);
 
 impl Environment {
-    /// Reads the process's environment. Values that are not UTF-8 count as unset.
+    /// Reads the process's environment.
     #[must_use]
     pub fn of_process() -> Self {
-        Self(
-            std::env::vars_os()
-                .filter_map(|(name, value)| {
-                    Some((name.into_string().ok()?, value.into_string().ok()?))
-                })
-                .collect(),
-        )
+        let named = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
+        Self(std::env::vars_os().filter_map(named).collect())
     }
 
     /// An environment made of pairs, for tests and for the demo.
@@ -42,15 +39,28 @@ impl Environment {
         Self(
             pairs
                 .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .map(|(name, value)| (name.to_owned(), value.into()))
                 .collect(),
         )
     }
 
-    /// A variable that is set and not empty.
+    /// A variable that is set and not empty. One that is not UTF-8 counts as unset.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
-        self.0.get(name).filter(|value| !value.is_empty()).cloned()
+        self.0
+            .get(name)?
+            .to_str()
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+    }
+
+    /// A variable as it is, UTF-8 or not, when it is set and not empty.
+    #[must_use]
+    pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        self.0
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .map(|value| value.as_bytes().to_vec())
     }
 
     /// The same as a secret.

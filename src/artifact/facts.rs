@@ -3,9 +3,21 @@
 use std::path::PathBuf;
 
 use super::registry::{
-    Credentials, ImageFacts, ImageReference, Registry, RegistryError, docker_config_credentials,
+    Credentials, ImageFacts, ImageReference, InvalidImage, Registry, RegistryError,
+    docker_config_credentials,
 };
 use crate::config::Environment;
+
+/// Why the facts of an image are not known.
+#[derive(Debug, thiserror::Error)]
+pub enum NoFacts {
+    /// Its name is no name.
+    #[error(transparent)]
+    Name(#[from] InvalidImage),
+    /// Its registry does not tell.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
 
 /// Reads the facts of an image.
 ///
@@ -14,12 +26,13 @@ use crate::config::Environment;
 ///
 /// # Errors
 /// The reference is no reference, or the registry does not give the manifest away.
-pub async fn read(image: &str, environment: &Environment) -> Result<ImageFacts, RegistryError> {
+pub async fn read(image: &str, environment: &Environment) -> Result<ImageFacts, NoFacts> {
     let reference: ImageReference = image.parse()?;
     let credentials = credentials(reference.host(), environment);
-    Registry::new()?
+    let facts = Registry::new()?
         .image_facts(&reference, credentials.as_ref())
-        .await
+        .await?;
+    Ok(facts)
 }
 
 fn credentials(host: &str, environment: &Environment) -> Option<Credentials> {

@@ -3,6 +3,8 @@
 //! Only this module prints. One file a command; [`output`] and [`progress`] know how things look.
 
 mod convert;
+mod demo;
+mod dev;
 mod exit;
 mod input;
 mod output;
@@ -11,6 +13,7 @@ mod reconcile;
 mod render;
 mod report;
 mod schema;
+mod signals;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -73,6 +76,10 @@ enum Command {
     Render(render::Arguments),
     /// Print the JSON Schema of a kind.
     Schema(schema::Arguments),
+    /// Run the embedded Nomad on a port, for playing and for tests.
+    Dev(dev::Arguments),
+    /// Show the whole loop on the embedded Nomad: a broken version, its cause, the repaired one, the events.
+    Demo(demo::Arguments),
 }
 
 /// What a command needs to know about its surroundings.
@@ -107,6 +114,8 @@ pub fn run() -> ExitCode {
         Command::Convert(arguments) => convert::run(&context, arguments),
         Command::Render(arguments) => render::run(&context, arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Dev(arguments) => dev::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments, color),
     };
     ExitCode::from(code)
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, exit, input, output, progress, report};
+use super::{Context, exit, input, output, progress, report, signals};
 use crate::clients::chain;
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::{BadVariable, Environment};
@@ -100,7 +100,7 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult
         .or_else(|| environment.get("NOMAD_META_TASK"));
     let params = match &arguments.params {
         Some(path) => Some(input::read(path)?),
-        None => environment.get("NOMAD_META_PARAMS").map(String::into_bytes),
+        None => environment.bytes("NOMAD_META_PARAMS"),
     };
     if arguments.output == Format::Text {
         banner(task.as_deref());
@@ -190,28 +190,16 @@ fn marker(note: &Note) {
     }
 }
 
-/// Resolves the token on SIGTERM or SIGINT. A second signal ends the process the hard way.
+/// Resolves the token on SIGTERM or SIGINT.
 async fn cancel_on_signal(cancel: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::warn!("signals cannot be caught; a stop will be abrupt");
-        return;
-    };
-    // Cancel-safe: receiving a signal loses nothing.
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    signals::first().await;
     tracing::warn!("told to stop: announcing and delivering what is left");
     cancel.cancel();
 }
 
 /// Prints the end of a run and returns its exit code.
 fn conclude(result: &RunResult, arguments: &Arguments) -> u8 {
-    let report = report::run_report(result).line();
+    let report = report::RunReport::new(result).line();
     match arguments.output {
         Format::Json | Format::Ndjson => output::line(&report),
         Format::Text => closing_lines(result),

@@ -6,6 +6,7 @@ use super::{Context, convert, exit, input, output};
 use crate::clients::nomad::job::Job;
 use crate::compile::{compile, hcl};
 use crate::desired::validate::{Options, validate};
+use crate::ids::OwnerId;
 use crate::spec::Workload;
 use crate::spec::parse::{self, Document};
 
@@ -22,6 +23,9 @@ pub(super) struct Arguments {
     /// Task that the params belong to. Default: `NOMAD_META_TASK`, else `deploy-image`.
     #[arg(long, requires = "params")]
     task: Option<String>,
+    /// On whose behalf the jobs are. Default: `CS_OWNER`, else `dispatch` for converted params and `cs` for other specs.
+    #[arg(long, env = "CS_OWNER")]
+    owner: Option<OwnerId>,
     /// How the job is written. JSON is `{"Job": …}`, one a line when there are several.
     #[arg(short, long, value_enum, default_value = "json")]
     output: Format,
@@ -34,9 +38,12 @@ enum Format {
 }
 
 pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
+    let owner = arguments.owner.as_ref();
     let jobs = match &arguments.params {
-        Some(path) => from_params(context, path, arguments.task.as_deref()).map(|job| vec![job]),
-        None => from_files(&arguments.file),
+        Some(path) => {
+            from_params(context, path, arguments.task.as_deref(), owner).map(|job| vec![job])
+        }
+        None => from_files(&arguments.file, owner),
     };
     let jobs = match jobs {
         Ok(jobs) => jobs,
@@ -52,21 +59,32 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
 }
 
 /// References to secrets stay unresolved: what is shown must not hold them.
-fn options() -> Options {
+fn options(workload: &Workload, owner: Option<&OwnerId>) -> Options {
+    let is_dispatched = workload
+        .spec
+        .platform
+        .as_ref()
+        .is_some_and(|platform| platform.pack_meta);
+    let by_default = || {
+        if is_dispatched { "dispatch" } else { "cs" }
+            .parse()
+            .expect("a valid owner")
+    };
     Options {
         offline: true,
-        ..Options::new("cs".parse().expect("a valid owner"))
+        image: built_image(workload),
+        ..Options::new(owner.cloned().unwrap_or_else(by_default))
     }
 }
 
-fn from_params(context: &Context, path: &std::path::Path, task: Option<&str>) -> Result<Job, u8> {
+fn from_params(
+    context: &Context,
+    path: &std::path::Path,
+    task: Option<&str>,
+    owner: Option<&OwnerId>,
+) -> Result<Job, u8> {
     let workload = convert::read_workload(context, path, task)?;
-    let options = Options {
-        image: built_image(&workload),
-        owner: "dispatch".parse().expect("a valid owner"),
-        ..options()
-    };
-    let desired = validate(&workload, &options).map_err(|issues| {
+    let desired = validate(&workload, &options(&workload, owner)).map_err(|issues| {
         for issue in issues {
             exit::complain(&issue.to_string(), None);
         }
@@ -87,14 +105,14 @@ fn built_image(workload: &Workload) -> Option<String> {
     )
 }
 
-fn from_files(paths: &[PathBuf]) -> Result<Vec<Job>, u8> {
+fn from_files(paths: &[PathBuf], owner: Option<&OwnerId>) -> Result<Vec<Job>, u8> {
     let mut jobs = Vec::new();
     let mut worst = None;
     for path in paths {
         match read_documents(path) {
             Ok(documents) => {
                 for document in &documents {
-                    match validate(&document.workload, &options()) {
+                    match validate(&document.workload, &options(&document.workload, owner)) {
                         Ok(desired) => jobs.push(compile(&desired)),
                         Err(issues) => {
                             for issue in issues {

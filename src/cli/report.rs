@@ -1,81 +1,179 @@
 //! The report of a run: one JSON document, described by `schemas/reports/run.json`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::controller::Note;
 use crate::controller::run::{JobResult, RunResult};
-use crate::reconcile::Outcome;
-use crate::spec::workload::API_VERSION;
+use crate::events::Delivery;
+use crate::reconcile::Cause;
+use crate::spec::schema;
+use crate::spec::workload::ApiVersion;
 
-/// The envelope that every report shares (design, section 10).
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Report {
-    api_version: &'static str,
-    kind: &'static str,
+/// The report of a run of `cs reconcile`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RunReport {
+    /// `cloudstation.io/v1`.
+    api_version: ApiVersion,
+    /// `RunReport`.
+    kind: RunReportKind,
+    /// How the run ended: `converged`, `destroyed`, `failed`, `usage`, `invalid`, `deadline`, `unhealthy`, `rolled-back`,
+    /// `unplaceable`, `conflict`, `refused`, `cancelled`, `superseded`.
     outcome: &'static str,
-    summary: Value,
-    results: Vec<Value>,
+    /// The run as a whole.
+    summary: RunSummary,
+    /// One entry a job, in the order of the params.
+    results: Vec<JobReport>,
 }
 
-impl Report {
+#[derive(Debug, Serialize, JsonSchema)]
+enum RunReportKind {
+    RunReport,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RunSummary {
+    /// The task, when it was readable.
+    task: Option<String>,
+    /// The platform's deployment, when there is one.
+    deployment_id: Option<String>,
+    /// Exit code of the process, undelivered events included.
+    exit_code: u8,
+    /// How it ended, in one line.
+    message: String,
+    /// What to do next.
+    help: Option<String>,
+    /// Whole milliseconds.
+    duration_ms: u64,
+    /// Jobs that did not end well.
+    failed: Vec<String>,
+    /// What became of the events.
+    events: EventsReport,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct EventsReport {
+    /// Acknowledged, leftovers of earlier runs included.
+    sent: usize,
+    /// Not acknowledged.
+    pending: Vec<PendingReport>,
+    /// Lines of the deployment's log that were dropped.
+    dropped_log_lines: usize,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PendingReport {
+    /// Where it was to go.
+    subject: String,
+    /// Its message id.
+    id: String,
+    /// Whether it waits in the outbox; otherwise it is lost.
+    kept: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct JobReport {
+    /// Nomad job id.
+    job: String,
+    /// How it ended, in the words of the run's outcome.
+    outcome: &'static str,
+    /// The same in one line.
+    message: String,
+    /// First cause of trouble.
+    cause: Option<CauseReport>,
+    /// Last log lines of the task at fault.
+    log_tail: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CauseReport {
+    /// `placement`, `pull`, `driver`, `setup`, `exit`, `oom`, `check` or `stuck`.
+    kind: &'static str,
+    /// What happened, with Nomad's own words.
+    text: String,
+    /// Allocation id.
+    allocation: Option<String>,
+    /// Task name.
+    task: Option<String>,
+    /// Node name.
+    node: Option<String>,
+}
+
+impl RunReport {
+    /// The report of a run.
+    pub(super) fn new(result: &RunResult) -> Self {
+        let failed = result.jobs.iter().filter(|job| !job.outcome.is_success());
+        Self {
+            api_version: ApiVersion::V1,
+            kind: RunReportKind::RunReport,
+            outcome: result.outcome.word(),
+            summary: RunSummary {
+                task: result.task.map(|task| task.as_str().to_owned()),
+                deployment_id: result.deployment.clone(),
+                exit_code: result.outcome.exit_code(),
+                message: result.outcome.message(),
+                help: result.outcome.help(),
+                duration_ms: u64::try_from(result.duration.as_millis()).unwrap_or(u64::MAX),
+                failed: failed.map(|job| job.job.clone()).collect(),
+                events: events_report(&result.delivery),
+            },
+            results: result.jobs.iter().map(job_report).collect(),
+        }
+    }
+
     /// One line of JSON.
     pub(super) fn line(&self) -> String {
         serde_json::to_string(self).expect("plain data with text keys")
     }
 }
 
-/// The report of a run.
-pub(super) fn run_report(result: &RunResult) -> Report {
-    let delivery = &result.delivery;
-    let failed: Vec<&str> = result
-        .jobs
-        .iter()
-        .filter(|job| !job.outcome.is_success())
-        .map(|job| job.job.as_str())
-        .collect();
-    Report {
-        api_version: API_VERSION,
-        kind: "RunReport",
-        outcome: result.outcome.word(),
-        summary: json!({
-            "task": result.task.map(|task| task.to_string()),
-            "deploymentId": result.deployment,
-            "exitCode": result.outcome.exit_code(),
-            "message": result.outcome.message(),
-            "help": result.outcome.help(),
-            "durationMs": u64::try_from(result.duration.as_millis()).unwrap_or(u64::MAX),
-            "failed": failed,
-            "events": {
-                "sent": delivery.sent,
-                "pending": delivery.pending.iter().map(|event| json!({"subject": event.subject, "id": event.id})).collect::<Vec<_>>(),
-            },
-        }),
-        results: result.jobs.iter().map(job_result).collect(),
+/// The JSON Schema of [`RunReport`], as it is committed under `schemas/reports/`.
+pub(super) fn run_schema() -> String {
+    schema::rendered_output::<RunReport>(
+        "https://cloudstation.io/schemas/reports/run.json",
+        "Report of cs reconcile",
+    )
+}
+
+fn events_report(delivery: &Delivery) -> EventsReport {
+    let pending = delivery.pending.iter().map(|event| PendingReport {
+        subject: event.subject.as_str().to_owned(),
+        id: event.id.clone(),
+        kept: event.kept,
+    });
+    EventsReport {
+        sent: delivery.sent,
+        pending: pending.collect(),
+        dropped_log_lines: delivery.dropped_log_lines,
     }
 }
 
-fn job_result(job: &JobResult) -> Value {
-    json!({
-        "job": job.job,
-        "outcome": job.outcome.word(),
-        "message": job.outcome.message(),
-        "cause": cause(&job.outcome),
-        "logTail": job.log_tail,
-    })
+fn job_report(job: &JobResult) -> JobReport {
+    JobReport {
+        job: job.job.clone(),
+        outcome: job.outcome.word(),
+        message: job.outcome.message(),
+        cause: job.outcome.cause().map(cause_report),
+        log_tail: job.log_tail.clone(),
+    }
 }
 
-fn cause(outcome: &Outcome) -> Value {
-    outcome.cause().map_or(Value::Null, |cause| {
-        json!({
-            "kind": cause.kind.word(),
-            "text": cause.text,
-            "allocation": cause.at.as_ref().map(|at| &at.allocation),
-            "task": cause.at.as_ref().map(|at| &at.task),
-            "node": cause.at.as_ref().map(|at| &at.node),
-        })
-    })
+fn cause_report(cause: &Cause) -> CauseReport {
+    let at = cause.at.as_ref();
+    CauseReport {
+        kind: cause.kind.word(),
+        text: cause.text.clone(),
+        allocation: at.map(|at| at.allocation.clone()),
+        task: at.map(|at| at.task.clone()),
+        node: at.map(|at| at.node.clone()),
+    }
 }
 
 /// One note as one line of JSON, for `-o ndjson`.

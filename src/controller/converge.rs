@@ -14,7 +14,7 @@ use super::observe::{self, Look};
 use crate::clients::chain;
 use crate::clients::nomad::calls::jobs::Submission;
 use crate::clients::nomad::calls::logs::LogKind;
-use crate::clients::nomad::client::NomadClient;
+use crate::clients::nomad::client::{NomadClient, Read};
 use crate::clients::nomad::error::{Disposition, NomadError};
 use crate::clients::nomad::watch::Watcher;
 use crate::ids::JobId;
@@ -77,6 +77,7 @@ impl Converge<'_> {
         let mut turns = Turns {
             memory: Memory {
                 written: None,
+                accepted_at: None,
                 writes: 0,
                 blocked_for: None,
                 placement_grace: self.placement_grace,
@@ -102,7 +103,7 @@ impl Converge<'_> {
                 on_standing();
             }
             if let Turn::End(outcome) = turn {
-                return outcome;
+                return self.with_checks(outcome).await;
             }
             let wait = async {
                 match turn {
@@ -130,6 +131,30 @@ impl Converge<'_> {
                 () = wait => {}
             }
         }
+    }
+
+    /// Names the failing checks of an outcome that they caused, as far as Nomad itself knows them.
+    async fn with_checks(&self, mut outcome: Outcome) -> Outcome {
+        let (Outcome::Unhealthy(cause) | Outcome::RolledBack { cause, .. }) = &mut outcome else {
+            return outcome;
+        };
+        let Some(at) = cause.at.as_ref().filter(|_| cause.kind == CauseKind::Check) else {
+            return outcome;
+        };
+        let asked = nomad_in_time(self.nomad.allocation_checks(&at.allocation).into_future()).await;
+        for check in asked
+            .unwrap_or_default()
+            .values()
+            .filter(|check| check.status != "success")
+        {
+            cause.text.push_str(&format!(
+                "; {} is {}: {}",
+                check.service,
+                check.status,
+                one_line(&check.output)
+            ));
+        }
+        outcome
     }
 
     async fn turn(&self, goal: &Goal, turns: &mut Turns) -> Turn {
@@ -204,6 +229,9 @@ impl Converge<'_> {
         {
             Ok(Done::Registered(index)) => {
                 turns.memory.written = Some(index);
+                if let Action::Register { expected, .. } = action {
+                    turns.memory.accepted_at = Some(*expected);
+                }
                 turns.backoff = BACKOFF.0;
                 None
             }
@@ -251,6 +279,16 @@ impl Converge<'_> {
             log_tail(self.nomad, &cause, self.notes).await;
         }
     }
+}
+
+/// The answer to something that is only nice to know: a node that is away must not hold up the outcome.
+async fn nomad_in_time<T>(call: impl Future<Output = Result<Read<T>, NomadError>>) -> Option<T> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    tokio::time::timeout(PATIENCE, call)
+        .await
+        .ok()?
+        .ok()
+        .map(|read| read.value)
 }
 
 /// An error with its causes and with what a person can do about it.

@@ -9,7 +9,7 @@ use super::converge::{Converge, log_tail};
 use super::note::{Note, Notes, Phase};
 use super::run::{JobResult, Surroundings};
 use super::steps::Steps;
-use super::sync::{service_update, settle_ports};
+use super::sync::{self, service_update, settle_ports};
 use crate::artifact::facts;
 use crate::artifact::registry::{self, ImageFacts};
 use crate::clients::backend::{Backend, BackendReporter, DeploymentType};
@@ -296,10 +296,13 @@ impl Deployment<'_> {
             return;
         };
         steps.begin(Phase::Sync);
-        // Failure is a warning of the client's own; nothing depends on it.
-        let _ = backend
-            .service_update(&service_update(self.context, network, facts))
-            .await;
+        // A failed call is a warning of the client's own; nothing depends on it.
+        let update = service_update(self.context, network, facts);
+        let told = tokio::time::timeout(sync::PATIENCE, backend.service_update(&update)).await;
+        if told.is_err() {
+            let text = "the backend did not take the service's data in time; going on".to_owned();
+            self.surroundings.notes.send(Note::Warning(text));
+        }
         steps.end(Ok(()));
     }
 

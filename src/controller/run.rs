@@ -104,19 +104,33 @@ pub async fn run(
     result
 }
 
-/// What is said about events that nobody acknowledged.
+/// What is said about events that nobody acknowledged: which, why, and what becomes of them.
 #[must_use]
 pub fn undelivered(delivery: &Delivery) -> String {
-    let subjects: Vec<&str> = delivery
-        .pending
-        .iter()
-        .map(|event| event.subject.as_str())
-        .collect();
-    format!(
-        "{} event(s) were not acknowledged and wait in the outbox: {}; any later run with the same CS_STATE_DIR sends them",
-        subjects.len(),
-        subjects.join(", ")
-    )
+    let named = |kept: bool| {
+        let of_kind = delivery.pending.iter().filter(|event| event.kept == kept);
+        of_kind
+            .map(|event| event.subject.as_str())
+            .collect::<Vec<_>>()
+    };
+    let mut text = format!("{} event(s) were not acknowledged", delivery.pending.len());
+    if let Some(reason) = &delivery.reason {
+        text.push_str(&format!(" ({reason})"));
+    }
+    let (kept, lost) = (named(true), named(false));
+    if !kept.is_empty() {
+        text.push_str(&format!(
+            "; in the outbox, sent by the next run with the same CS_STATE_DIR: {}",
+            kept.join(", ")
+        ));
+    }
+    if !lost.is_empty() {
+        text.push_str(&format!(
+            "; LOST, because CS_STATE_DIR cannot be written: {}",
+            lost.join(", ")
+        ));
+    }
+    text
 }
 
 /// A task that can be carried out.

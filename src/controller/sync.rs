@@ -3,6 +3,7 @@
 //! Nothing here can fail a deployment: without an answer a port simply gets no domain.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::artifact::registry::ImageFacts;
 use crate::clients::backend::{Backend, NetworkUpdate, ServiceUpdate};
@@ -10,6 +11,9 @@ use crate::dispatch::convert::{apply_domains, apply_image_facts, bare_label, ful
 use crate::dispatch::run::{RunContext, UserNetwork};
 use crate::spec::Workload;
 use crate::spec::workload::{Check, CheckType, Port, PortProtocol};
+
+/// Longest wait for one answer. A backend that takes calls and never answers would cost minutes with all its retries.
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Ports that speak HTTP although nobody said so. Source: contract 3.7.
 const HTTP_PORTS: [u16; 7] = [80, 3000, 5000, 8000, 8080, 8888, 9000];
@@ -31,8 +35,14 @@ pub async fn settle_ports(
     };
     let cluster_domain = context.cluster_domain.as_deref();
     let ask = |port: u16| async move {
-        let answer = backend.ask_domain(context.ids.service_id.as_str()).await;
-        answer.map(|answer| (port, bare_label(&answer, cluster_domain)))
+        let answer = tokio::time::timeout(
+            PATIENCE,
+            backend.ask_domain(context.ids.service_id.as_str()),
+        )
+        .await;
+        answer
+            .unwrap_or(None)
+            .map(|answer| (port, bare_label(&answer, cluster_domain)))
     };
     if workload.spec.detect_ports {
         let mut allocated = BTreeMap::new();

@@ -224,18 +224,29 @@ pub fn allocation_cause(allocation: &Allocation) -> Option<Cause> {
             return Some(at(allocation, name, kind, text));
         }
     }
-    let (name, event) = tasks
-        .iter()
-        .find_map(|(name, state)| Some((*name, last_of(state, "Alloc Unhealthy")?)))
-        .or_else(|| waiting(&tasks))?;
-    let kind = if event.event_type != "Alloc Unhealthy" {
-        CauseKind::Setup
-    } else if event.display_message.contains("check") || event.display_message.contains("ervice") {
-        CauseKind::Check
-    } else {
-        CauseKind::Stuck
-    };
-    Some(at(allocation, name, kind, one_line(&event.display_message)))
+    for (name, state) in &tasks {
+        if let Some(event) = last_of(state, "Alloc Unhealthy") {
+            let text = one_line(&event.display_message);
+            // Nomad says "task not running" of a task that runs well while its checks do not pass, too.
+            let is_checked = last_of(state, "Started").is_some() || text.contains("ervices");
+            let (kind, text) = if is_checked {
+                (
+                    CauseKind::Check,
+                    format!("it runs, but its checks do not pass: {text}"),
+                )
+            } else {
+                (CauseKind::Stuck, text)
+            };
+            return Some(at(allocation, name, kind, text));
+        }
+    }
+    let (name, event) = waiting(&tasks)?;
+    Some(at(
+        allocation,
+        name,
+        CauseKind::Setup,
+        one_line(&event.display_message),
+    ))
 }
 
 fn at(allocation: &Allocation, task: &str, kind: CauseKind, text: String) -> Cause {
@@ -503,9 +514,14 @@ mod tests {
 
     #[test]
     fn a_check_that_does_not_pass_is_named_as_such() {
-        let unhealthy = event("Alloc Unhealthy", "Services not healthy by deadline", &[]);
+        let started = event("Started", "Task started by client", &[]);
+        let unhealthy = event(
+            "Alloc Unhealthy",
+            "Task not running for min_healthy_time of 2s by healthy_deadline of 20s",
+            &[],
+        );
         assert_eq!(
-            first_cause([&allocation("a", 1, false, vec![unhealthy])])
+            first_cause([&allocation("a", 1, false, vec![started, unhealthy])])
                 .expect("a cause")
                 .kind,
             CauseKind::Check

@@ -63,6 +63,8 @@ pub enum Guard {
 pub struct Memory {
     /// Index of the specification after our last write.
     pub written: Option<ModifyIndex>,
+    /// Index at which our last write was accepted. A job that is still there was equal to it in Nomad's own eyes.
+    pub accepted_at: Option<ModifyIndex>,
     /// How often we wrote or tried to.
     pub writes: u32,
     /// For how long Nomad has found no node.
@@ -211,7 +213,7 @@ fn register(
 
 fn update_or_watch(run: &RunGoal, job: &JobRecord, observed: &Observed, memory: &Memory) -> Plan {
     let index = job.head.job_modify_index;
-    if memory.written == Some(index) && !job.head.stop {
+    if (memory.written == Some(index) || memory.accepted_at == Some(index)) && !job.head.stop {
         return watch(job, observed, memory);
     }
     if let Some(attempt) = &observed.attempt {

@@ -3,9 +3,9 @@
 //! Generated from the same types that read the files, so neither knows a field that the other does not. Draft 7, because
 //! that is what the YAML language server reads best. Committed as `schemas/cloudstation.io_v1.json`.
 
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::workload::Workload;
@@ -28,8 +28,24 @@ pub fn workload_schema() -> Value {
 /// The schema as it is committed and printed: indented, with a line break at its end.
 #[must_use]
 pub fn rendered() -> String {
-    let mut text = serde_json::to_string_pretty(&workload_schema())
-        .expect("a schema is JSON with text keys only");
+    indented(&workload_schema())
+}
+
+/// The schema of something that `cs` writes, such as a report, in the same form.
+#[must_use]
+pub fn rendered_output<T: JsonSchema>(id: &str, title: &str) -> String {
+    let mut schema = SchemaSettings::draft07()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<T>();
+    schema.insert("$id".to_owned(), json!(id));
+    schema.insert("title".to_owned(), json!(title));
+    indented(&schema.to_value())
+}
+
+fn indented(schema: &Value) -> String {
+    let mut text =
+        serde_json::to_string_pretty(schema).expect("a schema is JSON with text keys only");
     text.push('\n');
     text
 }

@@ -51,7 +51,7 @@ async fn no_failure_shows_the_token() {
     let shown = format!("{} {backend:?} {dead:?}", logs.text());
     assert!(!shown.contains("canary"), "{shown}");
     assert_eq!(
-        logs.warnings("422"),
+        logs.warnings("answered 422 "),
         1,
         "the message stays in one line: {shown}"
     );

@@ -1,17 +1,25 @@
 //! What a test logs, at every level and with every field, as text.
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    static KEPT: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
 
-impl io::Write for Buffer {
+/// Writes to what the current thread keeps, if it keeps anything.
+struct ToThread;
+
+impl io::Write for ToThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        KEPT.with_borrow_mut(|kept| {
+            if let Some(kept) = kept {
+                kept.extend_from_slice(bytes);
+            }
+        });
         Ok(bytes.len())
     }
 
@@ -20,36 +28,40 @@ impl io::Write for Buffer {
     }
 }
 
-impl MakeWriter<'_> for Buffer {
-    type Writer = Self;
+/// Keeps what the current thread logs until it is dropped. Use it in a runtime of one thread.
+///
+/// One subscriber serves the whole process: with one a test, a place in the code that is reached for the first time
+/// while another test's subscriber comes or goes would be taken for one that nobody listens to.
+pub(crate) struct Logs(());
 
-    fn make_writer(&self) -> Self {
-        self.clone()
+impl Drop for Logs {
+    fn drop(&mut self) {
+        KEPT.set(None);
     }
-}
-
-/// Keeps what the current thread logs from now on. Use it in a runtime of one thread.
-pub(crate) struct Logs {
-    buffer: Buffer,
-    _guard: tracing::subscriber::DefaultGuard,
 }
 
 impl Logs {
     pub(crate) fn capture() -> Self {
-        let buffer = Buffer::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::TRACE)
-            .with_ansi(false)
-            .with_writer(buffer.clone())
-            .finish();
-        Self {
-            buffer,
-            _guard: tracing::subscriber::set_default(subscriber),
-        }
+        static INSTALL: Once = Once::new();
+        INSTALL.call_once(|| {
+            let subscriber = tracing_subscriber::fmt()
+                .with_max_level(LevelFilter::TRACE)
+                .with_ansi(false)
+                .with_writer(|| ToThread)
+                .finish();
+            tracing::subscriber::set_global_default(subscriber)
+                .expect("no other test installs a subscriber for the process");
+        });
+        // Repairs a place that was reached while the subscriber was being installed.
+        tracing::callsite::rebuild_interest_cache();
+        KEPT.set(Some(Vec::new()));
+        Self(())
     }
 
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.buffer.0.lock().unwrap()).into_owned()
+        KEPT.with_borrow(|kept| {
+            String::from_utf8_lossy(kept.as_deref().unwrap_or_default()).into_owned()
+        })
     }
 
     /// Lines of level WARN that contain `text`.

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::time::Instant;
 use url::Url;
 
+use super::answer::{domain_in, is_another_path, is_taken, message_in};
 use super::breaker::{Admission, Breaker};
 use super::retry;
 use super::wire::{DeploymentType, ServiceUpdate, Step, StepBody, StepStatus};
@@ -71,7 +72,7 @@ pub enum CallOutcome {
 /// A client of one backend. Cheap to clone; clones share connections and the breaker.
 ///
 /// Transport errors, 429 and 5xx except 501 are tried again after 1, 2 and 4 s. A call that used up its attempts trips
-/// the breaker, see [`breaker`](super::breaker): one warning then, and one that counts the skipped calls at the end.
+/// the breaker for 30 s: one warning then, and one that counts the skipped calls at the end.
 #[derive(Clone)]
 pub struct Backend {
     shared: Arc<Shared>,
@@ -426,47 +427,6 @@ fn json(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).expect("bodies are plain structs with text keys")
 }
 
-fn is_taken(status: StatusCode) -> bool {
-    matches!(status, StatusCode::OK | StatusCode::CREATED)
-}
-
-/// Whether a router may say so of a path whose other form, with or without the slash at its end, it knows.
-fn is_another_path(status: StatusCode) -> bool {
-    status == StatusCode::NOT_FOUND || status.is_redirection()
-}
-
-/// The subdomain of an answer, if it is one: letters, digits, `-`, `_` and `.`, at most 253 bytes.
-fn domain_in(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Allocated {
-        domain: String,
-    }
-    let Allocated { domain } = serde_json::from_slice(body).ok()?;
-    let fits = (1..=253).contains(&domain.len())
-        && domain
-            .chars()
-            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
-    fits.then_some(domain)
-}
-
-/// What a refusal says: `message`, a text or a list of them.
-fn message_in(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Refusal {
-        message: Message,
-    }
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Message {
-        One(String),
-        Many(Vec<String>),
-    }
-    match serde_json::from_slice::<Refusal>(body).ok()?.message {
-        Message::One(text) => Some(text),
-        Message::Many(texts) => Some(texts.join("; ")),
-    }
-}
-
 /// An error and its causes in one line, without the address, which carries the token.
 fn chain(error: reqwest::Error) -> String {
     let error = error.without_url();
@@ -531,34 +491,6 @@ mod tests {
             url.as_str(),
             "http://127.0.0.1:1/base/api/local/ask-domain?accessToken=a+b%26c%2B%C3%A9&serviceId=img+1%2F2"
         );
-    }
-
-    #[test]
-    fn only_a_name_is_taken_as_a_domain() {
-        assert_eq!(
-            domain_in(br#"{"domain":"shop-1"}"#).as_deref(),
-            Some("shop-1")
-        );
-        for bad in [
-            r#"{"domain":""}"#,
-            r#"{"domain":"a b"}"#,
-            r#"{"domain":"a`,x"}"#,
-            "{}",
-            "x",
-            r#"{"domain":7}"#,
-        ] {
-            assert_eq!(domain_in(bad.as_bytes()), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_message_is_one_text_or_a_list() {
-        assert_eq!(message_in(br#"{"message":"no"}"#).as_deref(), Some("no"));
-        assert_eq!(
-            message_in(br#"{"message":["a","b"]}"#).as_deref(),
-            Some("a; b")
-        );
-        assert_eq!(message_in(b"updated!"), None);
     }
 
     #[test]

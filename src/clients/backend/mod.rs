@@ -4,6 +4,7 @@
 //! log, and the deployment goes on. The access token travels in the query, as the backend demands, and therefore no URL
 //! and no error of the HTTP library is ever shown as it is.
 
+mod answer;
 mod breaker;
 mod client;
 mod reporter;

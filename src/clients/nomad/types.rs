@@ -339,6 +339,24 @@ pub struct TaskEvent {
     pub details: BTreeMap<String, String>,
 }
 
+/// The last result of one check.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CheckStatus {
+    /// Its name.
+    #[serde(deserialize_with = "null_default")]
+    pub check: String,
+    /// The service that it checks.
+    #[serde(deserialize_with = "null_default")]
+    pub service: String,
+    /// `success`, `failure` or `pending`.
+    #[serde(deserialize_with = "null_default")]
+    pub status: String,
+    /// What came of it.
+    #[serde(deserialize_with = "null_default")]
+    pub output: String,
+}
+
 /// The answer to a plan call, as far as it is shown.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

@@ -46,6 +46,7 @@ fn seen(job: JobRecord) -> Observed {
 fn memory() -> Memory {
     Memory {
         written: None,
+        accepted_at: None,
         writes: 0,
         blocked_for: None,
         placement_grace: Duration::from_secs(30),
@@ -104,6 +105,23 @@ fn a_job_without_drift_is_watched_and_not_written() {
         &run("a", "r1"),
         &seen(stored(compiled("a", "r1"), 42, false)),
         &memory(),
+    );
+    assert_eq!(plan.actions, vec![]);
+    assert!(matches!(plan.next, Next::Watch(_)), "{plan:?}");
+}
+
+#[test]
+fn a_write_that_nomad_found_equal_is_not_repeated() {
+    let memory = Memory {
+        written: Some(ModifyIndex(50)),
+        accepted_at: Some(ModifyIndex(42)),
+        writes: 1,
+        ..memory()
+    };
+    let plan = plan(
+        &run("b", "r2"),
+        &seen(stored(compiled("a", "r1"), 42, false)),
+        &memory,
     );
     assert_eq!(plan.actions, vec![]);
     assert!(matches!(plan.next, Next::Watch(_)), "{plan:?}");

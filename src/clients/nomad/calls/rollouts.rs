@@ -1,11 +1,13 @@
 //! What a job leads to: evaluations, allocations, rollouts (Nomad calls them deployments).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::jobs::{job_path, named};
 use crate::clients::nomad::client::{NomadClient, ReadCall, segment};
 use crate::clients::nomad::error::NomadError;
-use crate::clients::nomad::types::{Allocation, Evaluation, Rollout, null_default};
+use crate::clients::nomad::types::{Allocation, CheckStatus, Evaluation, Rollout, null_default};
 use crate::ids::JobId;
 
 /// The answer to a write to a rollout.
@@ -87,6 +89,12 @@ impl NomadClient {
             format!("allocation/{}", segment(id)),
         )
         .absent_when("alloc not found")
+    }
+
+    /// What the node says of the allocation's checks in Nomad's own service discovery, by check id. Consul's are not here.
+    pub fn allocation_checks(&self, id: &str) -> ReadCall<BTreeMap<String, CheckStatus>> {
+        let path = format!("allocation/{}/checks", segment(id));
+        self.read("read", format!("checks of allocation `{id}`"), path)
     }
 
     /// One evaluation.
