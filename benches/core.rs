@@ -193,6 +193,7 @@ fn planning(c: &mut Criterion) {
     let memory = Memory {
         written: None,
         writes: 0,
+        accepted_at: None,
         blocked_for: None,
         placement_grace: Duration::from_secs(30),
     };
