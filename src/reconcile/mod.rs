@@ -5,6 +5,7 @@
 
 pub mod cause;
 pub mod diff;
+pub mod fast;
 pub mod health;
 pub mod observed;
 pub mod outcome;

@@ -1,0 +1,56 @@
+//! What whole processes take: size, start, memory, a deployment up to its register call, events, validation, fleets.
+//!
+//! `benches/run` builds the release binary and starts this with its path; the outcome is a Markdown table on standard
+//! output. Everything it talks to is its own: a stand-in for Nomad, a real nats-server, temporary directories.
+//! Nothing here fails because of a number: figures are reports. It fails when a run did not do what it is measured for.
+
+mod events;
+mod fleet;
+mod machine;
+mod measure;
+mod nomad;
+mod reconcile;
+mod report;
+mod start;
+mod validation;
+
+#[path = "../../tests/support"]
+#[allow(dead_code, reason = "tests use the rest")]
+mod support {
+    pub(crate) mod nats;
+    pub(crate) mod ports;
+}
+
+use std::path::PathBuf;
+
+use report::Report;
+
+fn main() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let after = |flag: &str| {
+        let place = arguments.iter().position(|argument| argument == flag)?;
+        arguments.get(place + 1).cloned()
+    };
+    if let Some(part) = after("--fleet") {
+        return fleet::part(&part);
+    }
+    // `cargo test --all-targets` starts this too; only `cargo bench` passes the flag.
+    if !arguments.iter().any(|argument| argument == "--bench") || after("--binary").is_none() {
+        report::say("nothing is measured without `--binary PATH`; see benches/run");
+        return;
+    }
+    let binary = PathBuf::from(after("--binary").expect("checked above"));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("threads can be started");
+    let mut report = Report::default();
+    start::measure(&binary, &mut report);
+    reconcile::measure(&binary, &runtime, &mut report);
+    events::measure(&mut report);
+    validation::measure(&binary, &mut report);
+    fleet::measure(&runtime, &mut report);
+    report.print(&machine::describe(&binary));
+}
