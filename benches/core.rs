@@ -191,7 +191,8 @@ fn planning(c: &mut Criterion) {
         options: DiffOptions::default(),
     });
     let memory = Memory {
-        written: None,
+        stood_at: None,
+        accepted_at: None,
         writes: 0,
         accepted_at: None,
         blocked_for: None,

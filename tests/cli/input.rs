@@ -332,7 +332,10 @@ fn settings_of_the_environment_that_make_no_sense_are_named_without_their_value(
     ] {
         let ended = lab.deploy(&image()).var(name, "canary value").run();
         assert_refused(&lab, &ended, 2, &[name]);
-        let failed = ended.subjects().iter().any(|subject| subject.ends_with("deployment.failed"));
+        let failed = ended
+            .subjects()
+            .iter()
+            .any(|subject| subject.ends_with("deployment.failed"));
         assert!(failed, "{name}: nobody hears of it: {ended:?}");
     }
     let ended = lab
