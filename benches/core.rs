@@ -194,7 +194,6 @@ fn planning(c: &mut Criterion) {
         stood_at: None,
         accepted_at: None,
         writes: 0,
-        accepted_at: None,
         blocked_for: None,
         placement_grace: Duration::from_secs(30),
     };
