@@ -2,12 +2,16 @@
 
 use std::io::{self, Write};
 
+use super::progress::aside;
+
 /// Writes one line to standard output.
 ///
 /// A closed pipe (`cs … | head`) is no reason to abandon a rollout that is under way, so write errors are dropped.
 pub(super) fn line(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    aside(|| {
+        let mut out = io::stdout().lock();
+        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    });
 }
 
 /// Writes text as it is to standard output.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -14,20 +14,39 @@ use crate::controller::{Note, Phase};
 /// The tree that is on the screen, so that log lines are written above it and not into it.
 static TREE: OnceLock<MultiProgress> = OnceLock::new();
 
+/// Writes while the live tree, if there is one, is off the screen.
+pub(super) fn aside<T>(write: impl FnOnce() -> T) -> T {
+    match TREE.get() {
+        Some(tree) => tree.suspend(write),
+        None => write(),
+    }
+}
+
 /// Standard error for log lines; steps aside for the live tree.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LogWriter;
 
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match TREE.get() {
-            Some(tree) => tree.suspend(|| io::stderr().write(line)),
-            None => io::stderr().write(line),
-        }
+        aside(|| io::stderr().write(line))
     }
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+/// Standard output for event lines; steps aside for the live tree.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct EventWriter;
+
+impl Write for EventWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        aside(|| io::stdout().write(line))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
     }
 }
 
@@ -119,6 +138,7 @@ impl Tree {
             Note::Ended(phase, ended) => {
                 let bar = self.step(*phase).clone();
                 let (mark, message) = match ended {
+                    Ok(()) if *phase == Phase::HealthCheck => ("✓", "healthy".to_owned()),
                     Ok(()) => ("✓", bar.message()),
                     Err(text) => ("✗", text.clone()),
                 };
@@ -148,10 +168,16 @@ impl Tree {
         }
     }
 
+    /// Leaves the tree on the screen as it stands.
     fn finish(self) {
         for bar in self.steps.values().filter(|bar| !bar.is_finished()) {
             bar.abandon();
         }
+        if !self.steps.is_empty() {
+            // The last bar leaves the cursor at its end. Nobody is told when the terminal has gone.
+            let _ = writeln!(io::stderr());
+        }
+        self.bars.set_draw_target(ProgressDrawTarget::hidden());
     }
 }
 

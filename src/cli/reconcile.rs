@@ -169,7 +169,7 @@ fn announcer(environment: &Environment) -> Result<Announcer, CannotBegin> {
         nats,
         prefix: prefix.parse()?,
         state_dir: Some(environment.state_dir()),
-        stdout: Box::new(std::io::stdout()),
+        stdout: Box::new(progress::EventWriter),
         clock: Arc::new(jiff::Timestamp::now),
         log_limits: LogLimits::default(),
     }))
