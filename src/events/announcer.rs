@@ -18,9 +18,10 @@ use super::event::{Event, Message};
 use super::nats::{NatsConfig, NatsSink};
 use super::outbox::{Kept, Outbox};
 use super::queue::{LogLimits, Place, Queue, QueuedEvent};
-use super::sink::{EventSink, chain};
+use super::sink::EventSink;
 use super::stdout::StdoutSink;
 use super::subject::{Subject, SubjectPrefix};
+use crate::clients::chain;
 use crate::ids::DeploymentId;
 
 /// Everything an [`Announcer`] needs to know.

@@ -11,7 +11,8 @@ use super::Clock;
 use super::event::Message;
 use super::outbox::{Entry, Head, Outbox, OutboxError};
 use super::queue::{Next, Place, Queue, QueuedEvent};
-use super::sink::{Disposition, EventSink, PublishFailure, SinkError, chain};
+use super::sink::{Disposition, EventSink, PublishFailure, SinkError};
+use crate::clients::chain;
 
 /// First and longest wait between two attempts.
 ///

@@ -15,8 +15,9 @@ use nkeys::{KeyPair, KeyPairType};
 use tokio::sync::watch;
 
 use super::event::Message;
-use super::sink::{EventSink, PublishFailure, SinkError, chain};
+use super::sink::{EventSink, PublishFailure, SinkError};
 use super::subject::Subject;
+use crate::clients::chain;
 use crate::secret::{SafeUrl, Secret};
 
 /// Longest wait for a flush after an acknowledged publish, unless `NATS_FLUSH_TIMEOUT` says otherwise.

@@ -6,6 +6,7 @@ use backon::{ExponentialBuilder, Retryable};
 use tokio::time::Instant;
 
 use super::error::{Disposition, NomadError};
+use crate::clients::chain;
 
 /// First pause: an election takes a second or two, a dropped connection nothing.
 const FIRST: Duration = Duration::from_millis(100);
@@ -67,16 +68,4 @@ pub(super) fn log(error: &NomadError, pause: Duration) {
     } else {
         tracing::debug!(address = %site.address, operation = site.operation, pause_ms, "{reason}; trying again");
     }
-}
-
-/// An error with its sources on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }
