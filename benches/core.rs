@@ -193,6 +193,7 @@ fn planning(c: &mut Criterion) {
     let memory = Memory {
         stood_at: None,
         accepted_at: None,
+        sent_at: None,
         writes: 0,
         blocked_for: None,
         placement_grace: Duration::from_secs(30),

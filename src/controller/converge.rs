@@ -90,6 +90,7 @@ impl Converge<'_> {
             memory: Memory {
                 stood_at: None,
                 accepted_at: None,
+                sent_at: None,
                 writes: 0,
                 blocked_for: None,
                 placement_grace: self.placement_grace,
@@ -238,6 +239,9 @@ impl Converge<'_> {
             self.keep_logs(look).await;
         }
         turns.memory.writes += 1;
+        if let Action::Register { expected, .. } = action {
+            turns.memory.sent_at.get_or_insert(*expected);
+        }
         turns.tried = true;
         match act(
             self.nomad,

@@ -6,11 +6,12 @@ use super::converge::explained;
 use crate::clients::nomad::calls::jobs::JobQuery;
 use crate::clients::nomad::client::NomadClient;
 use crate::clients::nomad::error::{Disposition, NomadError};
-use crate::clients::nomad::types::{JobHead, JobRecord, JobStub, Rollout};
+use crate::clients::nomad::types::{JobRecord, JobStub, Rollout};
 use crate::clients::nomad::watch::{Subject, Watched, Watcher};
 use crate::ids::{JobId, ModifyIndex};
+use crate::reconcile::diff::diff;
 use crate::reconcile::observed::{Activity, Attempt, Gap, Observed, Seen};
-use crate::reconcile::plan::{Goal, META_RUN, Memory};
+use crate::reconcile::plan::{Goal, META_RUN, Memory, RunGoal};
 
 /// What a look found, and the indexes from which the next change can be awaited.
 #[derive(Debug)]
@@ -93,7 +94,7 @@ async fn try_look(
     };
     let (attempt, children) = match goal {
         Goal::Run(run) => (
-            earlier_attempt(nomad, id, job.value.as_ref(), run.run.as_deref(), memory).await?,
+            earlier_attempt(nomad, id, job.value.as_ref(), run, memory).await?,
             Vec::new(),
         ),
         Goal::Destroy(_) => (
@@ -118,16 +119,12 @@ async fn earlier_attempt(
     nomad: &NomadClient,
     id: &JobId,
     job: Option<&JobRecord>,
-    run: Option<&str>,
+    run: &RunGoal,
     memory: &Memory,
 ) -> Result<Option<Attempt>, NomadError> {
     let Some(job) = job else { return Ok(None) };
-    let is_ours = |head: &JobHead| {
-        memory.stood_at == Some(head.job_modify_index)
-            || run.is_some() && head.meta.get(META_RUN).map(String::as_str) == run
-    };
     // Version 0 has no older one.
-    if is_ours(&job.head) || job.head.version == 0 {
+    if job.head.version == 0 || is_ours(job, run, memory) {
         return Ok(None);
     }
     let versions = nomad
@@ -139,7 +136,7 @@ async fn earlier_attempt(
     let Some(ours) = versions
         .iter()
         .filter(|version| version.head.version < job.head.version)
-        .find(|v| is_ours(&v.head))
+        .find(|version| is_ours(version, run, memory))
     else {
         return Ok(None);
     };
@@ -148,6 +145,19 @@ async fn earlier_attempt(
         version: ours.head.version,
         rollout: rollout_of(rollouts, ours),
     }))
+}
+
+/// Whether a version came from this intent: it stood so before, it carries the run's mark, or it is as wanted and newer than
+/// what the first write was based on, whose answer may have been lost.
+fn is_ours(version: &JobRecord, run: &RunGoal, memory: &Memory) -> bool {
+    let head = &version.head;
+    let mark = head.meta.get(META_RUN);
+    memory.stood_at == Some(head.job_modify_index)
+        || run.run.is_some() && mark == run.run.as_ref()
+        || memory
+            .sent_at
+            .is_some_and(|sent| head.job_modify_index > sent)
+            && diff(&run.job, &version.spec, &run.options).is_empty()
 }
 
 /// The rollout of a version; the list comes in the order of random ids.

@@ -65,6 +65,8 @@ pub struct Memory {
     pub stood_at: Option<ModifyIndex>,
     /// Index at which our last write was accepted. A job that is still there was equal to it in Nomad's own eyes.
     pub accepted_at: Option<ModifyIndex>,
+    /// Index that our first write named, whatever became of its answer: a version after it that is as wanted is ours.
+    pub sent_at: Option<ModifyIndex>,
     /// How often we wrote or tried to.
     pub writes: u32,
     /// For how long Nomad has found no node.

@@ -10,7 +10,8 @@ use cs::clients::nomad::types::{
     Allocation, Evaluation, JobRecord, PlacementMetric, Rollout, RolloutGroup, TaskEvent, TaskState,
 };
 use cs::ids::ModifyIndex;
-use cs::reconcile::plan::META_RUN;
+use cs::reconcile::diff::diff;
+use cs::reconcile::plan::{META_RUN, RunGoal};
 use cs::reconcile::{
     Action, Activity, Attempt, CauseKind, Gap, Goal, Memory, Next, Observed, Outcome, Seen, plan,
 };
@@ -335,18 +336,22 @@ impl World {
                 .map_or(Seen::Absent, |version| Seen::Present(self.record(version))),
             activity,
             attempt: match goal {
-                Goal::Run(run) => self.attempt(run.run.as_deref(), memory),
+                Goal::Run(run) => self.attempt(run, memory),
                 Goal::Destroy(_) => None,
             },
             children: Vec::new(),
         }
     }
 
-    fn attempt(&self, run: Option<&str>, memory: &Memory) -> Option<Attempt> {
+    fn attempt(&self, run: &RunGoal, memory: &Memory) -> Option<Attempt> {
         let is_ours = |version: &&Version| {
             let of_run = version.spec.pointer(&format!("/Meta/{META_RUN}"));
             memory.stood_at == Some(ModifyIndex(version.index))
-                || run.is_some() && of_run.and_then(Value::as_str) == run
+                || run.run.is_some() && of_run.and_then(Value::as_str) == run.run.as_deref()
+                || memory
+                    .sent_at
+                    .is_some_and(|sent| ModifyIndex(version.index) > sent)
+                    && diff(&run.job, &self.record(version).spec, &run.options).is_empty()
         };
         let (current, older) = self.versions.split_last()?;
         if is_ours(&current) {
@@ -520,6 +525,7 @@ fn memory() -> Memory {
     Memory {
         stood_at: None,
         accepted_at: None,
+        sent_at: None,
         writes: 0,
         blocked_for: None,
         placement_grace: GRACE.0,
@@ -571,6 +577,9 @@ impl Driven {
         memory: &mut Memory,
     ) -> bool {
         self.sent += 1;
+        if let Action::Register { expected, .. } = action {
+            memory.sent_at.get_or_insert(*expected);
+        }
         let fate = script.writes.pop_front().unwrap_or(Fate::Arrives);
         memory.writes += 1;
         if matches!(fate, Fate::IsLost | Fate::IsTurnedAway) {

@@ -47,6 +47,7 @@ fn memory() -> Memory {
     Memory {
         stood_at: None,
         accepted_at: None,
+        sent_at: None,
         writes: 0,
         blocked_for: None,
         placement_grace: Duration::from_secs(30),
