@@ -57,7 +57,7 @@ impl Lane {
         }
         let positions = self.positions()?;
         for &position in &positions {
-            let known = entry::read(&self.path, position)?;
+            let known = self.peek(position)?;
             if known.is_some_and(|entry| entry.message.id == message.id) {
                 return Ok(Kept::Waiting(position));
             }
@@ -83,7 +83,7 @@ impl Lane {
             return Ok(true);
         }
         for position in self.positions()? {
-            let waiting = entry::read(&self.path, position)?;
+            let waiting = self.peek(position)?;
             if waiting.is_some_and(|entry| ids.contains(&entry.message.id)) {
                 return Ok(true);
             }
@@ -115,9 +115,11 @@ impl Lane {
 
     pub(super) fn settle(&self, entry: &Entry) -> io::Result<()> {
         let mut held = self.held();
-        let recorded = self
-            .ledger()
-            .and_then(|mut ledger| ledger.record(&entry.message.id));
+        // Locked until the file is gone: another process must not find it in a list and then not there.
+        let (recorded, _locked) = match self.ledger() {
+            Ok(mut ledger) => (ledger.record(&entry.message.id), Some(ledger)),
+            Err(error) => (Err(error), None),
+        };
         // Also after a failed record: to send an acknowledged event again and again would be worse.
         let removed = fs::remove_file(entry::path(&self.path, entry.position));
         if removed.is_err() {
@@ -127,7 +129,9 @@ impl Lane {
     }
 
     pub(super) fn give_up(&self, entry: &Entry) {
-        self.held().done.insert(entry.position);
+        let mut held = self.held();
+        held.done.insert(entry.position);
+        let _locked = self.ledger();
         self.set_aside(entry.position, "refused");
     }
 
@@ -260,6 +264,14 @@ impl Lane {
 
     fn ledger(&self) -> io::Result<Ledger> {
         Ledger::lock(&self.path, || super::private_dir(&self.path))
+    }
+
+    /// Reads an event that its owner may be done with any moment; `None` when it is, or when it is damaged.
+    fn peek(&self, position: u64) -> io::Result<Option<Entry>> {
+        match entry::read(&self.path, position) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read,
+        }
     }
 
     /// Returns the positions that are taken, ascending.
