@@ -252,7 +252,7 @@ pub fn allocation_cause(allocation: &Allocation) -> Option<Cause> {
             let (kind, text) = if is_checked {
                 (
                     CauseKind::Check,
-                    format!("it runs, but did not become healthy in time: {text}"),
+                    format!("it runs, but its checks do not pass: {text}"),
                 )
             } else {
                 (CauseKind::Stuck, text)

@@ -78,7 +78,7 @@ fn a_failing_check_is_named() {
         failing_check: true,
         ..Script::default()
     });
-    assert_unhealthy(&ended, &report, "check", "did not become healthy");
+    assert_unhealthy(&ended, &report, "check", "its checks do not pass");
 }
 
 #[test]
