@@ -1,7 +1,9 @@
 //! Image facts: from a real registry, and from one that asks for tokens or means harm.
 
 mod fake;
+mod faults;
 mod hostile;
+mod labels;
 mod real;
 mod token;
 

@@ -28,6 +28,8 @@ pub struct ImageFacts {
     pub cmd: Vec<String>,
     /// Entrypoint.
     pub entrypoint: Vec<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Ports on which the container is likely to listen: the exposed ones, else those of `PORT`, else 3000.
@@ -118,44 +120,54 @@ fn choose(manifests: Vec<Descriptor>) -> Option<Descriptor> {
     manifests.into_iter().nth(place)
 }
 
+/// The part of an image configuration that says how a container runs, as registries and engines write it.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct ImageConfig {
+    #[serde(default, rename = "ExposedPorts")]
+    exposed_ports: Option<BTreeMap<String, serde_json::Value>>,
+    #[serde(default, rename = "Env")]
+    env: Option<Vec<String>>,
+    #[serde(default, rename = "User")]
+    user: Option<String>,
+    #[serde(default, rename = "Cmd")]
+    cmd: Option<Vec<String>>,
+    #[serde(default, rename = "Entrypoint")]
+    entrypoint: Option<Vec<String>>,
+    #[serde(default, rename = "Labels")]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+impl ImageConfig {
+    /// What it says, as facts about the image of this digest.
+    #[must_use]
+    pub fn facts(self, digest: Option<String>) -> ImageFacts {
+        let exposed: BTreeSet<u16> = self
+            .exposed_ports
+            .unwrap_or_default()
+            .keys()
+            .filter_map(|port| tcp_port(port))
+            .collect();
+        ImageFacts {
+            digest,
+            exposed_ports: exposed.into_iter().collect(),
+            env_ports: env_ports(&self.env.unwrap_or_default()),
+            user: self.user.filter(|user| !user.is_empty()),
+            cmd: self.cmd.unwrap_or_default(),
+            entrypoint: self.entrypoint.unwrap_or_default(),
+            labels: self.labels.unwrap_or_default(),
+        }
+    }
+}
+
 /// Reads an image configuration. `None`: it is none.
 pub(super) fn facts(config: &[u8], digest: String) -> Option<ImageFacts> {
     #[derive(Deserialize)]
     struct Body {
         #[serde(default)]
-        config: Option<Config>,
+        config: Option<ImageConfig>,
     }
-    #[derive(Default, Deserialize)]
-    struct Config {
-        #[serde(default, rename = "ExposedPorts")]
-        exposed_ports: Option<BTreeMap<String, serde_json::Value>>,
-        #[serde(default, rename = "Env")]
-        env: Option<Vec<String>>,
-        #[serde(default, rename = "User")]
-        user: Option<String>,
-        #[serde(default, rename = "Cmd")]
-        cmd: Option<Vec<String>>,
-        #[serde(default, rename = "Entrypoint")]
-        entrypoint: Option<Vec<String>>,
-    }
-    let config = serde_json::from_slice::<Body>(config)
-        .ok()?
-        .config
-        .unwrap_or_default();
-    let exposed: BTreeSet<u16> = config
-        .exposed_ports
-        .unwrap_or_default()
-        .keys()
-        .filter_map(|port| tcp_port(port))
-        .collect();
-    Some(ImageFacts {
-        digest: Some(digest),
-        exposed_ports: exposed.into_iter().collect(),
-        env_ports: env_ports(&config.env.unwrap_or_default()),
-        user: config.user.filter(|user| !user.is_empty()),
-        cmd: config.cmd.unwrap_or_default(),
-        entrypoint: config.entrypoint.unwrap_or_default(),
-    })
+    let body: Body = serde_json::from_slice(config).ok()?;
+    Some(body.config.unwrap_or_default().facts(Some(digest)))
 }
 
 /// Number of `80/tcp` or `80`; other protocols have none.
@@ -230,6 +242,75 @@ mod tests {
         assert_eq!(facts.user.as_deref(), Some("1000:app"));
         assert_eq!(facts.cmd, ["a b", "$X"]);
         assert_eq!(facts.entrypoint, ["/e"]);
+    }
+
+    #[test]
+    fn labels_are_kept_as_they_are() {
+        let facts = read(r#"{"config":{"Labels":{"b":"x=y \"z\"","a":"","A":"ü\n"}}}"#);
+        let labels: Vec<_> = facts
+            .labels
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(labels, [("A", "ü\n"), ("a", ""), ("b", "x=y \"z\"")]);
+    }
+
+    #[test]
+    fn an_image_without_labels_has_none() {
+        for none in [
+            "{}",
+            r#"{"config":null}"#,
+            r#"{"config":{"Labels":null}}"#,
+            r#"{"config":{"Labels":{}}}"#,
+        ] {
+            assert_eq!(read(none).labels, BTreeMap::new(), "{none}");
+        }
+    }
+
+    fn inspected(answer: &str) -> ImageFacts {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(rename = "Config")]
+            config: ImageConfig,
+        }
+        let answer: Answer = serde_json::from_str(answer).unwrap();
+        answer.config.facts(None)
+    }
+
+    /// Members as engines of version 29 write them: what is not set is left out, what is not ours stands beside it.
+    #[test]
+    fn what_an_engine_says_of_an_image_gives_the_same_facts() {
+        let facts = inspected(
+            r#"{"Id":"sha256:9f86","RepoTags":["t:1"],"Comment":"buildkit.dockerfile.v0","Config":{
+                "User":"1000:1000","ExposedPorts":{"8080/tcp":{}},"Env":["PATH=/bin","PORT=80"],
+                "Cmd":["/bin/sh"],"WorkingDir":"/","Labels":{"a":"b"},"ArgsEscaped":true},
+                "Architecture":"amd64","Os":"linux","Size":3112147}"#,
+        );
+        assert_eq!(facts.digest, None);
+        assert_eq!(
+            (facts.exposed_ports, facts.env_ports),
+            (vec![8080], vec![80])
+        );
+        assert_eq!(facts.user.as_deref(), Some("1000:1000"));
+        assert_eq!(
+            (facts.cmd, facts.entrypoint),
+            (vec!["/bin/sh".to_owned()], vec![])
+        );
+        assert_eq!(
+            facts.labels,
+            BTreeMap::from([("a".to_owned(), "b".to_owned())])
+        );
+    }
+
+    /// Members as engines of version 20.10 write them: all of them, empty or null.
+    #[test]
+    fn what_an_engine_leaves_empty_is_no_fact() {
+        let facts = inspected(
+            r#"{"Id":"sha256:1ab2","Config":{"Hostname":"","Domainname":"","User":"","AttachStdin":false,
+                "Tty":false,"Env":["PATH=/bin"],"Cmd":null,"Image":"","Volumes":null,"WorkingDir":"",
+                "Entrypoint":null,"OnBuild":null,"Labels":null},"ContainerConfig":{"User":"not this one"}}"#,
+        );
+        assert_eq!(facts, ImageFacts::default());
     }
 
     fn chosen(platforms: &[(&str, &str)]) -> Option<String> {

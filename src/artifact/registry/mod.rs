@@ -16,5 +16,5 @@ pub use auth::Credentials;
 pub use client::Registry;
 pub use config_file::docker_config_credentials;
 pub use error::RegistryError;
-pub use manifest::{ImageFacts, ports};
+pub use manifest::{ImageConfig, ImageFacts, ports};
 pub use reference::{ImageReference, InvalidImage};

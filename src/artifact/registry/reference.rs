@@ -48,6 +48,16 @@ impl ImageReference {
         self.digest.as_deref()
     }
 
+    /// The same repository with another tag and without a digest. The tag is one of ours: it is not checked.
+    #[must_use]
+    pub(crate) fn with_tag(&self, tag: &'static str) -> Self {
+        Self {
+            tag: Some(tag.to_owned()),
+            digest: None,
+            ..self.clone()
+        }
+    }
+
     /// What identifies the manifest: the digest, else the tag, which is `latest` if the name has none.
     #[must_use]
     pub fn selector(&self) -> &str {
