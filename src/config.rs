@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::artifact::source::Limits;
 use crate::secret::Secret;
 use crate::spec::Span;
 use crate::spec::workload::ServiceProvider;
@@ -82,6 +83,12 @@ impl Environment {
             .unwrap_or_else(|| std::env::temp_dir().join("cs-state"))
     }
 
+    /// Where work directories stand: `TMPDIR`, else `/tmp`.
+    #[must_use]
+    pub fn temp_dir(&self) -> PathBuf {
+        PathBuf::from(self.get("TMPDIR").unwrap_or_else(|| "/tmp".to_owned()))
+    }
+
     /// `CS_DEADLINE`, default [`DEADLINE`].
     ///
     /// # Errors
@@ -133,6 +140,26 @@ impl Environment {
                 name: "CS_SERVICE_PROVIDER",
                 expected: "`consul` or `nomad`",
             }),
+        }
+    }
+
+    /// Bounds of a source: `CS_SOURCE_MAX_MB`, the MiB that it may have once it is unpacked; default
+    /// [`Limits::default`], 4096.
+    ///
+    /// # Errors
+    /// Names the variable and what is expected.
+    pub fn source_limits(&self) -> Result<Limits, BadVariable> {
+        match self.get("CS_SOURCE_MAX_MB") {
+            None => Ok(Limits::default()),
+            Some(text) => text
+                .parse::<u64>()
+                .ok()
+                .filter(|mib| (1..=Limits::MOST_MIB).contains(mib))
+                .map(Limits::of_unpacked_mib)
+                .ok_or(BadVariable {
+                    name: "CS_SOURCE_MAX_MB",
+                    expected: "a whole number of MiB from 1 to 1048576",
+                }),
         }
     }
 
@@ -190,5 +217,23 @@ mod tests {
                 .is_err()
         );
         assert_eq!(Environment::default().deadline(), Ok(DEADLINE));
+    }
+
+    #[test]
+    fn the_bound_of_a_source_is_given_in_whole_mebibytes() {
+        let limits = |text| Environment::of_pairs([("CS_SOURCE_MAX_MB", text)]).source_limits();
+        let small = limits("100").unwrap();
+        assert_eq!(small.unpacked_bytes, 100 << 20);
+        assert_eq!(small.download_bytes, 64 << 20);
+        assert_eq!(limits("8192").unwrap().download_bytes, 4096 << 20);
+        assert_eq!(limits("1048576").unwrap().unpacked_bytes, 1 << 40);
+        assert_eq!(limits("4096"), Environment::default().source_limits());
+        for bad in ["0", "-1", "1.5", "1 GB", "1048577", "99999999999999999999"] {
+            assert_eq!(
+                limits(bad).unwrap_err().to_string(),
+                "environment variable CS_SOURCE_MAX_MB: expected a whole number of MiB from 1 to 1048576",
+                "{bad}"
+            );
+        }
     }
 }
