@@ -1,8 +1,10 @@
 //! Clients of outside services. Thin: they turn calls into types and failures into errors with a disposition.
 
 pub mod backend;
+pub mod docker;
 pub mod nomad;
 pub(crate) mod tls;
+pub mod vault;
 
 /// An error and its causes in one line. `Display` of our errors never repeats the source, so whoever prints walks.
 #[must_use]
