@@ -4,6 +4,7 @@
 //! output. Everything it talks to is its own: a stand-in for Nomad, a real nats-server, temporary directories.
 //! Nothing here fails because of a number: figures are reports. It fails when a run did not do what it is measured for.
 
+mod clone;
 mod events;
 mod fleet;
 mod machine;
@@ -17,6 +18,7 @@ mod validation;
 #[path = "../../tests/support"]
 #[allow(dead_code, reason = "tests use the rest")]
 mod support {
+    pub(crate) mod git_server;
     pub(crate) mod nats;
     pub(crate) mod ports;
 }
@@ -50,6 +52,7 @@ fn main() {
     start::measure(&binary, &mut report);
     reconcile::measure(&binary, &runtime, &mut report);
     events::measure(&mut report);
+    clone::measure(&binary, &mut report);
     validation::measure(&binary, &mut report);
     fleet::measure(&runtime, &mut report);
     report.print(&machine::describe(&binary));
