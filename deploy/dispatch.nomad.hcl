@@ -28,6 +28,12 @@ variable "service_provider" {
   description = "`nomad` for clusters without Consul."
 }
 
+variable "docker_socket" {
+  type        = string
+  default     = "/var/run/docker.sock"
+  description = "The engine that builds images, on the node. Whoever may use it rules the node."
+}
+
 job "cs-runner" {
   type      = "batch"
   node_pool = var.node_pool
@@ -55,11 +61,16 @@ job "cs-runner" {
         args  = ["reconcile"]
 
         network_mode = var.network_mode
+
+        # For deploy-repository; deploy-image and destroy-job-pack need no engine.
+        volumes = ["${var.docker_socket}:/var/run/docker.sock"]
       }
 
       env {
         # The task's own way to Nomad's API; it needs the token that `identity` gives.
-        NOMAD_ADDR          = "unix://${NOMAD_SECRETS_DIR}/api.sock"
+        NOMAD_ADDR = "unix://${NOMAD_SECRETS_DIR}/api.sock"
+        # Sources are unpacked here.
+        TMPDIR              = "${NOMAD_ALLOC_DIR}/tmp"
         CS_VAULT            = var.vault
         CS_SERVICE_PROVIDER = var.service_provider
       }
@@ -82,13 +93,15 @@ NATS_CLIENT_PRIVATE_KEY={{ .NATS_CLIENT_PRIVATE_KEY | toJSON }}
 NATS_STREAM_PREFIX={{ .NATS_STREAM_PREFIX | toJSON }}
 BACKEND_URL={{ .BACKEND_URL | toJSON }}
 ACCESS_TOKEN={{ .ACCESS_TOKEN | toJSON }}
+{{ with .REGISTRY_USERNAME }}REGISTRY_USERNAME={{ . | toJSON }}{{ end }}
+{{ with .REGISTRY_PASSWORD }}REGISTRY_PASSWORD={{ . | toJSON }}{{ end }}
 {{- end }}
 EOT
       }
 
       resources {
         cpu    = 100
-        memory = 64
+        memory = 128
       }
     }
   }

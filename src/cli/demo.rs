@@ -14,6 +14,7 @@ use super::{exit, output};
 use crate::clients::chain;
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::Environment;
+use crate::controller::log::Echo;
 use crate::controller::note::{Note, Notes};
 use crate::controller::run::{self, RunResult, Surroundings};
 use crate::dispatch::ConvertOptions;
@@ -172,6 +173,8 @@ impl Stage {
             cancel: CancellationToken::new(),
             placement_grace: DEADLINE / 2,
             state_dir: self.state.clone(),
+            rebuild: false,
+            echo: Echo::none(),
         })
     }
 

@@ -14,6 +14,14 @@ pub(super) fn line(text: &str) {
     });
 }
 
+/// Writes bytes as they are to standard output; steps aside for the live tree.
+pub(super) fn bytes(bytes: &[u8]) {
+    aside(|| {
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(bytes).and_then(|()| out.flush());
+    });
+}
+
 /// Writes text as it is to standard output.
 pub(super) fn raw(text: &str) {
     let mut out = io::stdout().lock();

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedReceiver;
+use bytes::Bytes;
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,7 @@ use super::{Context, exit, input, output, progress, report};
 use crate::clients::chain;
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::{BadVariable, Environment};
+use crate::controller::log::Echo;
 use crate::controller::note::{Note, Notes, Phase};
 use crate::controller::run::{self, RunResult, Surroundings};
 use crate::dispatch::ConvertOptions;
@@ -35,6 +37,9 @@ pub(super) struct Arguments {
     /// One deadline over everything. Default: `CS_DEADLINE`, else 15m.
     #[arg(long, value_name = "DURATION")]
     deadline: Option<Span>,
+    /// Build even if there is an image of the same source and inputs; redeploy-repository always does.
+    #[arg(long)]
+    rebuild: bool,
     /// Write the report to this file as well.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
@@ -134,6 +139,7 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult
         Err(bad) => run::refuse_run(chain(&bad), task, params, &announcer, &cancel).await,
         Ok(settings) => {
             let (notes, received) = Notes::channel();
+            let (echo, said) = echo(environment, arguments.output);
             let surroundings = Surroundings {
                 announcer,
                 environment: environment.clone(),
@@ -144,10 +150,12 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult
                 cancel,
                 placement_grace: settings.placement_grace,
                 state_dir: environment.state_dir(),
+                rebuild: arguments.rebuild,
+                echo,
             };
             let work = run::run(task, params, surroundings);
             let shown = show(received, context.interactive, arguments.output);
-            tokio::join!(work, shown).0
+            tokio::join!(work, shown, repeat(said)).0
         }
     };
     signals.abort();
@@ -173,6 +181,28 @@ fn announcer(environment: &Environment) -> Result<Announcer, CannotBegin> {
         clock: Arc::new(jiff::Timestamp::now),
         log_limits: LogLimits::default(),
     }))
+}
+
+/// The log of the deployment is written to standard output too, unless that carries data: a report, or the very same lines
+/// as events where there is no NATS.
+fn echo(environment: &Environment, format: Format) -> (Echo, Option<Receiver<Bytes>>) {
+    if format != Format::Text || environment.get("NATS_SERVERS").is_none() {
+        return (Echo::none(), None);
+    }
+    let (echo, said) = Echo::channel();
+    (echo, Some(said))
+}
+
+/// Writes the log of the deployment from a thread of its own: a reader that hangs slows the builder and nothing else.
+async fn repeat(said: Option<Receiver<Bytes>>) {
+    let Some(mut said) = said else { return };
+    let written = tokio::task::spawn_blocking(move || {
+        while let Some(bytes) = said.blocking_recv() {
+            output::bytes(&bytes);
+        }
+    });
+    // It does not panic.
+    let _ = written.await;
 }
 
 /// The lines that people and scripts look for in task logs (contract 1.9).
@@ -210,6 +240,9 @@ fn marker(note: &Note) {
             output::line(&format!("Deployment ID: {deployment}, Job ID: {job_id}"));
         }
         Note::Destroying { jobs } => output::line(&format!("=== Destroying {jobs} job(s) ===")),
+        Note::Began(Phase::Clone) => output::line("=== Phase: Clone ==="),
+        Note::Began(Phase::Build) => output::line("=== Phase: Build ==="),
+        Note::Began(Phase::Push) => output::line("=== Phase: Registry ==="),
         Note::Began(Phase::Deploy) => output::line("=== Phase: Deploy ==="),
         Note::Began(Phase::ImageDownload) => output::line("=== Phase: Image ==="),
         Note::Began(Phase::HealthCheck) => output::line("=== Phase: Health ==="),
@@ -281,6 +314,11 @@ fn phase(result: &RunResult) -> &'static str {
         (Outcome::Usage(_) | Outcome::Invalid(_), _) => "parse_params",
         (_, Some(Task::DestroyJobPack)) => "handler_execution",
         _ if result.jobs.iter().all(|job| job.outcome.is_success()) => "publish_event",
-        _ => "deploy",
+        _ => match result.jobs.iter().find_map(|job| job.failed_in) {
+            Some(Phase::Clone) => "clone",
+            Some(Phase::Build) => "build",
+            Some(Phase::Push) => "registry",
+            _ => "deploy",
+        },
     }
 }

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::controller::Note;
+use crate::controller::image::{Found, Image};
 use crate::controller::run::{JobResult, RunResult};
+use crate::controller::{Note, Phase};
 use crate::events::Delivery;
 use crate::reconcile::Cause;
 use crate::spec::schema;
@@ -87,8 +88,27 @@ struct JobReport {
     message: String,
     /// First cause of trouble.
     cause: Option<CauseReport>,
-    /// Last log lines of the task at fault.
+    /// The step that failed: `clone`, `build`, `push`, `deploy`, `healthCheck`, …
+    failed_in: Option<&'static str>,
+    /// The image that was built for it.
+    image: Option<ImageReport>,
+    /// Last log lines of the task or the builder at fault.
     log_tail: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ImageReport {
+    /// What the job refers to.
+    reference: String,
+    /// Digest in the registry, once it is there.
+    digest: Option<String>,
+    /// The commit, or the digest of the archive.
+    revision: Option<String>,
+    /// `csdocker`, `nixpacks`, `railpack` or `noop`.
+    builder: &'static str,
+    /// Where it was before this run, which then did not build it: `registry` or `engine`.
+    found_in: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -161,7 +181,23 @@ fn job_report(job: &JobResult) -> JobReport {
         outcome: job.outcome.word(),
         message: job.outcome.message(),
         cause: job.outcome.cause().map(cause_report),
+        failed_in: job.failed_in.map(Phase::name),
+        image: job.image.as_ref().map(image_report),
         log_tail: job.log_tail.clone(),
+    }
+}
+
+fn image_report(image: &Image) -> ImageReport {
+    ImageReport {
+        reference: image.reference.clone(),
+        digest: image.digest.clone(),
+        revision: image.revision.clone(),
+        builder: image.builder.as_str(),
+        found_in: match image.found {
+            Found::Nowhere => None,
+            Found::Engine => Some("engine"),
+            Found::Registry => Some("registry"),
+        },
     }
 }
 

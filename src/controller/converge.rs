@@ -110,7 +110,7 @@ impl Converge<'_> {
             // Cancel-safe: each branch only drops reads, waits, or a write that the next run looks at again.
             let turn = tokio::select! {
                 biased;
-                () = self.cancel.cancelled() => return Outcome::Cancelled,
+                () = self.cancel.cancelled() => return Outcome::Cancelled { doing: None },
                 () = tokio::time::sleep_until(self.deadline) => return self.out_of_time(&turns),
                 turn = self.turn(goal, &mut turns) => turn,
             };
@@ -142,7 +142,7 @@ impl Converge<'_> {
             // Cancel-safe: waiting changes nothing.
             tokio::select! {
                 biased;
-                () = self.cancel.cancelled() => return Outcome::Cancelled,
+                () = self.cancel.cancelled() => return Outcome::Cancelled { doing: None },
                 () = tokio::time::sleep_until(self.deadline) => return self.out_of_time(&turns),
                 () = wait => {}
             }

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::bounds::Bounds;
 use super::converge::{Converge, log_tail};
+use super::image::{Image, ImageWork, NoImage};
+use super::log::DeploymentLog;
 use super::note::{Note, Notes, Phase};
 use super::run::{JobResult, Surroundings};
 use super::steps::Steps;
 use super::sync::{self, service_update, settle_ports};
+use crate::artifact::build::target::{self, PushDefaults, Target};
 use crate::artifact::facts;
 use crate::artifact::registry::{self, ImageFacts};
 use crate::clients::backend::{Backend, BackendReporter, DeploymentType};
@@ -20,15 +24,16 @@ use crate::clients::nomad::connection::ConnectionConfig;
 use crate::compile::compile;
 use crate::desired::Desired;
 use crate::desired::validate::{Options, validate};
+use crate::dispatch::convert::{apply_builder, apply_pushed};
 use crate::dispatch::{DeployPlatform, EventIds, RunContext, Task};
 use crate::events::{
-    Announcer, BuildLog, DeploymentKind, DeploymentOutcome, Event, LogEnd, LogIdentity, LogStream,
-    Phase as LogPhase,
+    Announcer, DeploymentKind, DeploymentOutcome, Event, LogEnd, LogStream, Phase as LogPhase,
 };
 use crate::reconcile::Outcome;
 use crate::reconcile::diff::{DiffOptions, Place};
 use crate::reconcile::plan::{Goal, Guard, RunGoal};
 use crate::spec::Workload;
+use crate::spec::workload::{Build, Source};
 
 /// Owner of jobs that were dispatched.
 const OWNER: &str = "dispatch";
@@ -81,23 +86,6 @@ pub async fn announce_end(
     announcer.announce(end).await;
 }
 
-/// The log of a deployment.
-#[must_use]
-pub fn build_log(announcer: &Announcer, ids: &EventIds) -> BuildLog {
-    announcer.build_log(&LogIdentity {
-        deployment_id: ids.deployment_id.clone(),
-        job_id: ids.deployment_job_id,
-        service_id: ids.service_id.to_string(),
-        owner_id: ids.owner_id.clone(),
-    })
-}
-
-/// Writes one line of the deployment's log.
-pub async fn log_line(log: &BuildLog, phase: LogPhase, stream: LogStream, text: &str) {
-    log.write(phase, stream, format!("{text}\n").as_bytes())
-        .await;
-}
-
 /// Deploys a converted workload and tells everybody.
 pub async fn deploy(
     workload: Workload,
@@ -109,12 +97,16 @@ pub async fn deploy(
         deployment: context.ids.deployment_id.clone(),
         job_id: context.ids.deployment_job_id,
     });
-    let log = build_log(&surroundings.announcer, &context.ids);
+    let log = DeploymentLog::open(
+        &surroundings.announcer,
+        &context.ids,
+        surroundings.echo.clone(),
+    );
     let title = format!(
         "Deploying {} ({})",
         context.job_id, context.ids.deployment_id
     );
-    log_line(&log, LogPhase::Init, LogStream::Stdout, &title).await;
+    log.line(LogPhase::Init, LogStream::Stdout, &title).await;
     for warning in &context.warnings {
         surroundings.notes.send(Note::Warning(warning.clone()));
     }
@@ -137,13 +129,19 @@ pub async fn deploy(
         log: &log,
         backend: reporter.as_ref().map(BackendReporter::backend),
     };
-    let outcome = deployment.run(workload, &mut steps).await;
-    let log_tail = deployment.explain(&outcome).await;
+    let mut image = None;
+    let (outcome, built_tail) = match deployment.run(workload, &mut image, &mut steps).await {
+        Ok(outcome) => (outcome, Vec::new()),
+        Err(NoImage { outcome, tail }) => (*outcome, tail),
+    };
+    let mut log_tail = deployment.explain(&outcome, steps.current()).await;
+    log_tail.extend(built_tail);
     steps.end(if outcome.is_success() {
         Ok(())
     } else {
         Err(outcome.message())
     });
+    let failed_in = steps.failed().filter(|_| !outcome.is_success());
     announce_end(
         &surroundings.announcer,
         &context.ids,
@@ -165,7 +163,9 @@ pub async fn deploy(
     });
     JobResult {
         job: context.job_id.to_string(),
+        failed_in,
         outcome,
+        image,
         log_tail,
     }
 }
@@ -189,61 +189,136 @@ fn reporter(context: &RunContext, surroundings: &Surroundings) -> Option<Backend
 struct Deployment<'a> {
     context: &'a RunContext,
     surroundings: &'a Surroundings,
-    log: &'a BuildLog,
+    log: &'a DeploymentLog,
     backend: Option<&'a Backend>,
 }
 
 impl Deployment<'_> {
-    async fn run(&self, mut workload: Workload, steps: &mut Steps<'_>) -> Outcome {
-        if self.context.task.builds() {
-            let text = format!(
-                "{} is not available in this build; deploy a ready image with deploy-image",
-                self.context.task.as_str()
-            );
-            return Outcome::Failed(text);
-        }
+    /// From the workload to a healthy rollout. `image` is filled as soon as there is a built one.
+    async fn run(
+        &self,
+        mut workload: Workload,
+        image: &mut Option<Image>,
+        steps: &mut Steps<'_>,
+    ) -> Result<Outcome, NoImage> {
+        let target = self.target(&workload)?;
         // What is wrong with the params is known before anybody is asked anything.
-        if let Err(invalid) = self.desired(&workload) {
-            return Outcome::Invalid(invalid);
-        }
-        let prepare = async {
-            let facts = self.image_facts(&workload, steps).await;
-            self.tell_backend(&mut workload, facts.as_ref(), steps)
-                .await;
+        self.desired(
+            &workload,
+            target.as_ref().map(|target| target.local.clone()),
+        )?;
+        let built = match &target {
+            None => None,
+            Some(target) => {
+                let (source, build) = (workload.spec.source.clone(), build_of(&workload));
+                let work = self.image_work(&source, &build, target);
+                let made = work.make(steps).await?;
+                // What is asked next comes after the build, not within it (contract 3.6).
+                steps.end(Ok(()));
+                apply_builder(&mut workload, made.builder.as_str());
+                *image = Some(made.clone());
+                self.settle_with(&mut workload, made.facts.as_ref(), steps)
+                    .await?;
+                let pushed = work.push(made, steps).await?;
+                work.warn_unpushed(&pushed);
+                apply_pushed(&mut workload, &pushed.reference);
+                *image = Some(pushed.clone());
+                Some(pushed.reference)
+            }
         };
-        if let Some(stopped) = self.in_time(prepare).await {
-            return stopped;
+        if built.is_none() {
+            self.settle(&mut workload, steps).await?;
         }
         match self.context.platform {
             DeployPlatform::NomadPack => {}
-            DeployPlatform::Noop | DeployPlatform::Docker => return Outcome::Converged,
+            DeployPlatform::Noop | DeployPlatform::Docker => return Ok(Outcome::Converged),
         }
-        match self.desired(&workload) {
-            Ok(desired) => self.roll_out(&desired, steps).await,
-            Err(invalid) => Outcome::Invalid(invalid),
+        let desired = self.desired(&workload, built)?;
+        Ok(self.roll_out(&desired, image.as_ref(), steps).await)
+    }
+
+    /// What is built is called, and where it is pushed; `None` for a ready image.
+    fn target(&self, workload: &Workload) -> Result<Option<Target>, NoImage> {
+        if !self.context.task.builds() {
+            return Ok(None);
+        }
+        let build = build_of(workload);
+        let environment = &self.surroundings.environment;
+        let defaults = PushDefaults {
+            registry_url: environment.get("REGISTRY_URL"),
+            namespace: environment.get("REGISTRY_NAMESPACE"),
+        };
+        let target = target::target(
+            build.image.as_deref(),
+            self.context.job_id.as_str(),
+            build.tag.as_deref(),
+            build.push.as_ref(),
+            &defaults,
+        );
+        target
+            .map(Some)
+            .map_err(|error| Outcome::Invalid(chain(&error)).into())
+    }
+
+    fn image_work<'w>(
+        &'w self,
+        source: &'w Source,
+        build: &'w Build,
+        target: &'w Target,
+    ) -> ImageWork<'w> {
+        ImageWork {
+            source,
+            build,
+            job: self.context.job_id.as_str(),
+            target,
+            secrets: &self.context.secrets,
+            environment: &self.surroundings.environment,
+            rebuild: self.surroundings.rebuild || self.context.task == Task::RedeployRepository,
+            bounds: self.bounds(),
+            log: self.log,
+            notes: &self.surroundings.notes,
         }
     }
 
-    /// Bounds what comes before the loop, which looks after itself; returns what cut it short.
-    async fn in_time(&self, work: impl Future<Output = ()>) -> Option<Outcome> {
-        // Cancel-safe: what is dropped are reads and calls to the backend, which never decide anything.
-        tokio::select! {
-            biased;
-            () = self.surroundings.cancel.cancelled() => Some(Outcome::Cancelled),
-            () = tokio::time::sleep_until(self.surroundings.deadline) => {
-                Some(Outcome::Deadline { waiting_for: "preparing the deployment".to_owned(), cause: None })
-            }
-            () = work => None,
+    fn bounds(&self) -> Bounds<'_> {
+        Bounds {
+            deadline: self.surroundings.deadline,
+            cancel: &self.surroundings.cancel,
         }
+    }
+
+    /// Settles what a ready image and the backend decide.
+    async fn settle(&self, workload: &mut Workload, steps: &mut Steps<'_>) -> Result<(), Outcome> {
+        let facts = self
+            .bounds()
+            .run("looking at the image", |_| {
+                self.image_facts(workload, steps)
+            })
+            .await?;
+        self.settle_with(workload, facts.as_ref(), steps).await
+    }
+
+    async fn settle_with(
+        &self,
+        workload: &mut Workload,
+        facts: Option<&ImageFacts>,
+        steps: &mut Steps<'_>,
+    ) -> Result<(), Outcome> {
+        self.bounds()
+            .run("telling the backend", |_| {
+                self.tell_backend(workload, facts, steps)
+            })
+            .await
     }
 
     /// # Errors
     /// Everything that is wrong with the workload, in one line.
-    fn desired(&self, workload: &Workload) -> Result<Desired, String> {
-        let options = Options::new(OWNER.parse().expect("a valid owner"));
+    fn desired(&self, workload: &Workload, image: Option<String>) -> Result<Desired, NoImage> {
+        let mut options = Options::new(OWNER.parse().expect("a valid owner"));
+        options.image = image;
         validate(workload, &options).map_err(|issues| {
             let texts: Vec<String> = issues.iter().map(ToString::to_string).collect();
-            texts.join("; ")
+            Outcome::Invalid(texts.join("; ")).into()
         })
     }
 
@@ -260,13 +335,13 @@ impl Deployment<'_> {
         match facts::read(image, &self.surroundings.environment).await {
             Ok(facts) => {
                 let ports = registry::ports(Some(&facts));
-                log_line(
-                    self.log,
-                    LogPhase::Detect,
-                    LogStream::Stdout,
-                    &format!("Image {image}: ports {ports:?}"),
-                )
-                .await;
+                self.log
+                    .line(
+                        LogPhase::Detect,
+                        LogStream::Stdout,
+                        &format!("Image {image}: ports {ports:?}"),
+                    )
+                    .await;
                 steps.end(Ok(()));
                 Some(facts)
             }
@@ -275,7 +350,9 @@ impl Deployment<'_> {
                 self.surroundings.notes.send(Note::Warning(format!(
                     "{text}; going on with what the params say"
                 )));
-                log_line(self.log, LogPhase::Detect, LogStream::Stderr, &text).await;
+                self.log
+                    .line(LogPhase::Detect, LogStream::Stderr, &text)
+                    .await;
                 steps.end(Err(text));
                 None
             }
@@ -308,7 +385,12 @@ impl Deployment<'_> {
         steps.end(Ok(()));
     }
 
-    async fn roll_out(&self, desired: &Desired, steps: &mut Steps<'_>) -> Outcome {
+    async fn roll_out(
+        &self,
+        desired: &Desired,
+        image: Option<&Image>,
+        steps: &mut Steps<'_>,
+    ) -> Outcome {
         steps.begin(Phase::Deploy);
         let nomad = match nomad_client(&self.surroundings.connection, self.context) {
             Ok(nomad) => nomad,
@@ -325,7 +407,7 @@ impl Deployment<'_> {
                 ..DiffOptions::default()
             },
         });
-        let submission = submission(desired);
+        let submission = submission(desired, image);
         let (notes, received) = Notes::channel();
         let work = async {
             // Gone with the loop, which ends the relay.
@@ -350,21 +432,23 @@ impl Deployment<'_> {
     async fn relay(&self, mut notes: UnboundedReceiver<Note>) {
         while let Some(note) = notes.recv().await {
             for line in note.lines() {
-                log_line(self.log, LogPhase::Deploy, LogStream::Stdout, &line).await;
+                self.log
+                    .line(LogPhase::Deploy, LogStream::Stdout, &line)
+                    .await;
             }
             self.surroundings.notes.send(note);
         }
     }
 
     /// Writes the end into the deployment's log, with the last log lines of the task at fault.
-    async fn explain(&self, outcome: &Outcome) -> Vec<String> {
+    async fn explain(&self, outcome: &Outcome, at: Option<Phase>) -> Vec<String> {
         let stream = if outcome.is_success() {
             LogStream::Stdout
         } else {
             LogStream::Stderr
         };
         let line = format!("Job {}: {}", self.context.job_id, outcome.message());
-        log_line(self.log, LogPhase::Deploy, stream, &line).await;
+        self.log.line(log_phase(at), stream, &line).await;
         let Some(cause) = outcome.cause() else {
             return Vec::new();
         };
@@ -379,9 +463,24 @@ impl Deployment<'_> {
         .await
         .unwrap_or_default();
         for line in &lines {
-            log_line(self.log, LogPhase::Deploy, LogStream::Stderr, line).await;
+            self.log
+                .line(LogPhase::Deploy, LogStream::Stderr, line)
+                .await;
         }
         lines
+    }
+}
+
+/// Where in the log the end of a run belongs.
+const fn log_phase(step: Option<Phase>) -> LogPhase {
+    match step {
+        Some(Phase::Clone) => LogPhase::Clone,
+        Some(Phase::Build) => LogPhase::Build,
+        Some(Phase::Push) => LogPhase::Registry,
+        Some(Phase::ImageDownload) => LogPhase::Detect,
+        None | Some(Phase::Sync | Phase::Deploy | Phase::HealthCheck | Phase::Destroy) => {
+            LogPhase::Deploy
+        }
     }
 }
 
@@ -425,6 +524,11 @@ pub fn client_for(
     NomadClient::new(config).map_err(|error| chain(&error))
 }
 
+/// How the workload is built; conversion gave every repository task one.
+fn build_of(workload: &Workload) -> Build {
+    workload.spec.build.clone().unwrap_or_default()
+}
+
 /// Places whose values are not shown: a start command may export secrets.
 fn hidden() -> Vec<Place> {
     ["args", "command", "entrypoint"]
@@ -438,12 +542,17 @@ fn hidden() -> Vec<Place> {
 }
 
 /// What goes with the job's source: what changes from run to run, and no secret.
-fn submission(desired: &Desired) -> Submission {
+fn submission(desired: &Desired, image: Option<&Image>) -> Submission {
     let deployment = desired.deployment.as_ref().map(ToString::to_string);
-    let source = serde_json::json!({
+    let mut source = serde_json::json!({
         "managedBy": "cs", "owner": desired.owner, "deploymentId": deployment, "image": desired.image,
         "digest": desired.digest.to_string(),
     });
+    if let Some(image) = image {
+        source["imageDigest"] = image.digest.clone().into();
+        source["sourceRevision"] = image.revision.clone().into();
+        source["builder"] = image.builder.as_str().into();
+    }
     Submission {
         source: source.to_string(),
         format: "json".to_owned(),

@@ -57,6 +57,8 @@ pub async fn destroy(
         results.push(JobResult {
             job: job.job_id.to_string(),
             outcome,
+            failed_in: None,
+            image: None,
             log_tail: Vec::new(),
         });
     }
@@ -70,7 +72,7 @@ pub async fn destroy(
 /// Only what concerns the whole run ends it: a signal, and the run's own deadline.
 fn ends_the_run(outcome: &Outcome, deadline: Instant) -> bool {
     match outcome {
-        Outcome::Cancelled => true,
+        Outcome::Cancelled { .. } => true,
         Outcome::Deadline { .. } => Instant::now() >= deadline,
         _ => false,
     }

@@ -4,9 +4,13 @@
 //! [`Converge::run`](converge::Converge::run).
 
 pub mod act;
+pub mod bounds;
 pub mod converge;
 pub mod deploy;
 pub mod destroy;
+pub mod image;
+pub mod log;
+mod mask;
 pub mod note;
 pub mod observe;
 pub mod run;

@@ -155,6 +155,12 @@ impl Note {
 /// The steps of a run, as people and the backend know them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
+    /// The source is fetched.
+    Clone,
+    /// An image is built of it.
+    Build,
+    /// The image is pushed.
+    Push,
     /// Facts about the image are read.
     ImageDownload,
     /// Domains are asked for and the service's ports are told.
@@ -172,6 +178,9 @@ impl Phase {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Clone => "clone",
+            Self::Build => "build",
+            Self::Push => "push",
             Self::ImageDownload => "image_download",
             Self::Sync => "sync",
             Self::Deploy => "deploy",

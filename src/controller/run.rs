@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::deploy;
 use super::destroy;
-use super::note::{Note, Notes};
+use super::image::Image;
+use super::log::{DeploymentLog, Echo};
+use super::note::{Note, Notes, Phase};
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::Environment;
 use crate::dispatch::{
@@ -41,6 +43,10 @@ pub struct Surroundings {
     pub placement_grace: Duration,
     /// Where records are kept between runs.
     pub state_dir: std::path::PathBuf,
+    /// Build even where there is an image of the same source and inputs.
+    pub rebuild: bool,
+    /// Who else hears the log of the deployment.
+    pub echo: Echo,
 }
 
 /// How a run ended, for the report.
@@ -67,7 +73,11 @@ pub struct JobResult {
     pub job: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// Last log lines of the task at fault.
+    /// The step that failed, if one did.
+    pub failed_in: Option<Phase>,
+    /// The image that was built for it.
+    pub image: Option<Image>,
+    /// Last log lines of the task or the builder at fault.
     pub log_tail: Vec<String>,
 }
 
@@ -251,8 +261,8 @@ async fn announce_failure(
     kind: DeploymentKind,
     reason: &str,
 ) {
-    let log = deploy::build_log(announcer, ids);
-    deploy::log_line(&log, LogPhase::Init, LogStream::Stderr, reason).await;
+    let log = DeploymentLog::open(announcer, ids, Echo::none());
+    log.line(LogPhase::Init, LogStream::Stderr, reason).await;
     deploy::announce_end(announcer, ids, kind, false).await;
 }
 
@@ -278,6 +288,8 @@ async fn carry_out(prepared: Prepared, surroundings: Surroundings) -> RunResult 
                     JobResult {
                         job,
                         outcome,
+                        failed_in: None,
+                        image: None,
                         log_tail: Vec::new(),
                     }
                 }

@@ -16,6 +16,7 @@ pub struct Steps<'a> {
     deployment_id: &'a str,
     deployment_type: DeploymentType,
     open: Option<Phase>,
+    failed: Option<Phase>,
 }
 
 impl<'a> Steps<'a> {
@@ -33,6 +34,7 @@ impl<'a> Steps<'a> {
             deployment_id,
             deployment_type,
             open: None,
+            failed: None,
         }
     }
 
@@ -51,10 +53,25 @@ impl<'a> Steps<'a> {
         };
         let status = match &ended {
             Ok(()) => StepStatus::Completed,
-            Err(error) => StepStatus::Failed(Some(error.clone())),
+            Err(error) => {
+                self.failed = Some(phase);
+                StepStatus::Failed(Some(error.clone()))
+            }
         };
         self.tell(phase, status);
         self.notes.send(Note::Ended(phase, ended));
+    }
+
+    /// The open step.
+    #[must_use]
+    pub const fn current(&self) -> Option<Phase> {
+        self.open
+    }
+
+    /// The step that failed last, if one did.
+    #[must_use]
+    pub const fn failed(&self) -> Option<Phase> {
+        self.failed
     }
 
     /// Waits a little until the backend has heard of every step so far, so that what it is asked next comes after them.
@@ -75,6 +92,9 @@ impl<'a> Steps<'a> {
 /// The backend's name for a step; `None` for steps that it does not know.
 const fn backend_step(phase: Phase) -> Option<Step> {
     match phase {
+        Phase::Clone => Some(Step::Clone),
+        Phase::Build => Some(Step::Build),
+        Phase::Push => Some(Step::Push),
         Phase::ImageDownload => Some(Step::ImageDownload),
         Phase::Deploy => Some(Step::Deploy),
         Phase::HealthCheck => Some(Step::HealthCheck),

@@ -52,7 +52,7 @@ pub async fn settle_ports(
         if !allocated.is_empty() {
             workload.spec.ports = allocated
                 .into_iter()
-                .map(|(port, label)| allocated_port(port, label))
+                .map(|(port, label)| allocated_port(port, label, context.task.builds()))
                 .collect();
             workload.spec.detect_ports = false;
         }
@@ -106,9 +106,12 @@ pub fn service_update(
     }
 }
 
-/// A port of the image that the backend gave a domain.
-fn allocated_port(port: u16, label: String) -> Port {
-    let (protocol, check_type) = if HTTP_PORTS.contains(&port) {
+/// A port of the image that the backend gave a domain. A port of an image that was built speaks HTTP and is checked by a
+/// connection; that of a ready image is guessed from its number (contract 3.7).
+fn allocated_port(port: u16, label: String, is_built: bool) -> Port {
+    let (protocol, check_type) = if is_built {
+        (PortProtocol::Http, CheckType::Tcp)
+    } else if HTTP_PORTS.contains(&port) {
         (PortProtocol::Http, CheckType::Http)
     } else if HTTPS_PORTS.contains(&port) {
         (PortProtocol::Http, CheckType::Tcp)

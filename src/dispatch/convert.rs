@@ -15,7 +15,7 @@ mod source;
 use std::collections::BTreeMap;
 
 pub use domain::{bare_label, full_domain};
-pub use facts::{apply_builder, apply_domains, apply_image_facts};
+pub use facts::{apply_builder, apply_domains, apply_image_facts, apply_pushed};
 
 use super::error::{ParamsError, Problem};
 use super::ids::{EventIds, not_empty, not_zero};

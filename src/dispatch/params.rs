@@ -252,6 +252,8 @@ pub struct Repository {
     pub provider: String,
     pub source_type: String,
     pub source_url: Secret,
+    /// Ours, optional: the digest that the archive must have. The platform keeps it, and may send it.
+    pub source_sha256: String,
     pub upload_id: String,
 }
 

@@ -196,6 +196,7 @@ impl Repository {
             provider: o.text("provider"),
             source_type: o.text("sourceType"),
             source_url: o.secret("sourceUrl"),
+            source_sha256: o.text("sourceSha256"),
             upload_id: o.text("uploadId"),
         }
     }

@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(verdict(with(|_| ()), &[stopped]), look(Reason::Stopped));
         let other = with(|entry| entry.digest = Digest("d2".to_owned()));
         assert_eq!(verdict(other, &same), look(Reason::Desired));
-        let unhealthy = with(|entry| entry.outcome = Outcome::Cancelled);
+        let unhealthy = with(|entry| entry.outcome = Outcome::Cancelled { doing: None });
         assert_eq!(verdict(unhealthy, &same), look(Reason::Unsettled));
         let gone = with(|entry| entry.outcome = Outcome::Destroyed);
         assert_eq!(verdict(gone, &same), look(Reason::Unsettled));

@@ -40,7 +40,10 @@ pub enum Outcome {
     /// A guard said no.
     Refused(String),
     /// Told to stop.
-    Cancelled,
+    Cancelled {
+        /// What was going on, before anything was registered; `None` once Nomad was asked.
+        doing: Option<String>,
+    },
     /// A newer specification of the same job took over.
     Superseded(String),
 }
@@ -60,7 +63,7 @@ impl Outcome {
             Self::Unplaceable(_) => 7,
             Self::Conflict(_) => 8,
             Self::Refused(_) => 9,
-            Self::Cancelled | Self::Superseded(_) => 10,
+            Self::Cancelled { .. } | Self::Superseded(_) => 10,
         }
     }
 
@@ -79,7 +82,7 @@ impl Outcome {
             Self::Unplaceable(_) => "unplaceable",
             Self::Conflict(_) => "conflict",
             Self::Refused(_) => "refused",
-            Self::Cancelled => "cancelled",
+            Self::Cancelled { .. } => "cancelled",
             Self::Superseded(_) => "superseded",
         }
     }
@@ -124,7 +127,12 @@ impl Outcome {
                 to_version: None,
             } => format!("rolled back: {cause}"),
             Self::Unplaceable(cause) => format!("cannot be placed: {cause}"),
-            Self::Cancelled => "cancelled by a signal; what Nomad has begun goes on".to_owned(),
+            Self::Cancelled { doing: None } => {
+                "cancelled by a signal; what Nomad has begun goes on".to_owned()
+            }
+            Self::Cancelled { doing: Some(doing) } => {
+                format!("cancelled by a signal while {doing}; nothing was registered")
+            }
         }
     }
 
@@ -145,8 +153,8 @@ impl Outcome {
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::Deadline { .. } => {
-                "what Nomad has begun goes on; repeat the same command to watch it further, or give more time with \
-                 --deadline"
+                "repeat the same command: what is finished is not done again, and what Nomad has begun goes on; or give \
+                 more time with --deadline"
                     .to_owned()
             }
             Self::Unhealthy(cause) | Self::RolledBack { cause, .. } => cause.kind.help().to_owned(),

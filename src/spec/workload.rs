@@ -221,6 +221,9 @@ pub struct GitSource {
 pub struct ArchiveSource {
     /// Its address. Presigned, hence a secret.
     pub url: SecretRef,
+    /// SHA-256 that the archive must have, in hexadecimal. Default: not checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// The platform's id of the upload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload_id: Option<String>,

@@ -391,15 +391,13 @@ fn the_noop_platform_succeeds_without_a_job() {
 }
 
 #[test]
-fn repository_tasks_end_with_a_clear_word_and_a_failure_event() {
-    let lab = Lab::new();
+fn a_repository_that_cannot_be_reached_ends_with_a_clear_word_and_a_failure_event() {
+    let mut lab = Lab::new();
+    lab.env.set("CS_GITHUB_URL", "http://127.0.0.1:1");
     for task in ["deploy-repository", "redeploy-repository"] {
         let params = image_with(json!({"repository": "acme/shop", "branch": "main"}));
         let ended = lab.task(task, &params).run();
-        ended
-            .assert_code(1)
-            .assert_says("is not available in this build")
-            .assert_says(task);
+        ended.assert_code(1).assert_says("127.0.0.1:1");
         assert_eq!(ended.subjects(), FAILED, "{task}");
         let outcome = &ended
             .events()
@@ -407,6 +405,7 @@ fn repository_tasks_end_with_a_clear_word_and_a_failure_event() {
             .find(|event| event.subject == FAILED[1])
             .unwrap();
         assert_eq!(outcome.payload["type"], "git_repo");
+        assert!(ended.stdout.contains("ERROR [clone]: "), "{ended}");
     }
     assert_eq!(lab.nomad.writes(), []);
 }

@@ -9,39 +9,39 @@ use crate::support::env::{Ended, Invocation, TestEnv, is_log_line};
 use crate::support::nats::{NatsServer, Stored};
 
 /// What stands in front of every subject.
-pub(super) const PREFIX: &str = "cs";
+pub(crate) const PREFIX: &str = "cs";
 
 /// The job of [`image`].
-pub(super) const JOB: &str = "shop";
+pub(crate) const JOB: &str = "shop";
 
 /// Virtual seconds per real second.
 const SPEED: f64 = 50.0;
 
 /// Runs the simulator on threads of its own.
-pub(super) struct Lab {
-    pub(super) env: TestEnv,
-    pub(super) nomad: Simulator,
-    pub(super) runtime: Runtime,
+pub(crate) struct Lab {
+    pub(crate) env: TestEnv,
+    pub(crate) nomad: Simulator,
+    pub(crate) runtime: Runtime,
 }
 
 impl Lab {
     /// Without NATS (events are lines on standard output) and without a backend.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_options(|_| {})
     }
 
-    pub(super) fn with_faults(faults: Faults) -> Self {
+    pub(crate) fn with_faults(faults: Faults) -> Self {
         Self::with_options(|options| options.faults = faults)
     }
 
-    pub(super) fn with_workload(script: Script) -> Self {
+    pub(crate) fn with_workload(script: Script) -> Self {
         Self::with_faults(Faults {
             workloads: vec![script],
             ..Faults::default()
         })
     }
 
-    pub(super) fn with_options(change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) fn with_options(change: impl FnOnce(&mut Options)) -> Self {
         // Somebody else in this process may have chosen the provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -74,7 +74,7 @@ impl Lab {
     }
 
     /// A NATS server with the platform's stream, which the binary uses from now on.
-    pub(super) fn nats(&mut self) -> NatsServer {
+    pub(crate) fn nats(&mut self) -> NatsServer {
         let server = self.runtime.block_on(async {
             let server = NatsServer::start().await;
             server.create_stream(PREFIX).await;
@@ -84,14 +84,14 @@ impl Lab {
         server
     }
 
-    pub(super) fn use_nats(&mut self, server: &NatsServer) {
+    pub(crate) fn use_nats(&mut self, server: &NatsServer) {
         self.env
             .set("NATS_SERVERS", server.address())
             .set("NATS_CLIENT_PRIVATE_KEY", server.seed());
     }
 
     /// A backend, which the binary uses from now on.
-    pub(super) fn backend(&mut self) -> RecordingBackend {
+    pub(crate) fn backend(&mut self) -> RecordingBackend {
         let backend = RecordingBackend::start();
         self.env
             .set("BACKEND_URL", backend.url())
@@ -100,23 +100,23 @@ impl Lab {
     }
 
     /// `cs reconcile` for a task.
-    pub(super) fn task(&self, task: &str, params: &Value) -> Invocation {
+    pub(crate) fn task(&self, task: &str, params: &Value) -> Invocation {
         self.raw(task, params.to_string())
     }
 
-    pub(super) fn raw(&self, task: &str, params: impl AsRef<std::ffi::OsStr>) -> Invocation {
+    pub(crate) fn raw(&self, task: &str, params: impl AsRef<std::ffi::OsStr>) -> Invocation {
         self.env
             .cs(["reconcile"])
             .var("NOMAD_META_TASK", task)
             .var("NOMAD_META_PARAMS", params)
     }
 
-    pub(super) fn deploy(&self, params: &Value) -> Invocation {
+    pub(crate) fn deploy(&self, params: &Value) -> Invocation {
         self.task("deploy-image", params)
     }
 
     /// Stops the cluster's clock: requests are answered, nothing gets on.
-    pub(super) fn hold(&self) {
+    pub(crate) fn hold(&self) {
         self.nomad.set_faults(Faults {
             speed: Some(1e-6),
             ..Faults::default()
@@ -124,17 +124,17 @@ impl Lab {
     }
 
     /// Ends a hold, and every fault.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.nomad.set_faults(Faults::default());
     }
 
     /// Everything in the stream.
-    pub(super) fn stored(&self, server: &NatsServer) -> Vec<Stored> {
+    pub(crate) fn stored(&self, server: &NatsServer) -> Vec<Stored> {
         self.runtime.block_on(server.stored(PREFIX))
     }
 
     /// Ids of everything in the stream without the lines of the log.
-    pub(super) fn stored_ids(&self, server: &NatsServer) -> Vec<String> {
+    pub(crate) fn stored_ids(&self, server: &NatsServer) -> Vec<String> {
         let stored = self.stored(server).into_iter();
         stored
             .filter(|message| !is_log_line(&message.subject))
@@ -142,7 +142,7 @@ impl Lab {
             .collect()
     }
 
-    pub(super) fn get(&self, path: &str) -> Option<Value> {
+    pub(crate) fn get(&self, path: &str) -> Option<Value> {
         let address = format!("{}{path}", self.nomad.url);
         self.runtime.block_on(async {
             let answer = reqwest::Client::builder()
@@ -161,7 +161,7 @@ impl Lab {
     }
 
     /// Registers a job as somebody else would.
-    pub(super) fn register(&self, job: &Value) {
+    pub(crate) fn register(&self, job: &Value) {
         let address = format!("{}/v1/jobs", self.nomad.url);
         let put = reqwest::Client::new()
             .put(address)
@@ -171,11 +171,11 @@ impl Lab {
     }
 
     /// The job as Nomad has it.
-    pub(super) fn job(&self, id: &str) -> Option<Value> {
+    pub(crate) fn job(&self, id: &str) -> Option<Value> {
         self.get(&format!("/v1/job/{id}"))
     }
 
-    pub(super) fn registrations(&self) -> usize {
+    pub(crate) fn registrations(&self) -> usize {
         let writes = self.nomad.writes();
         writes
             .iter()
@@ -185,7 +185,7 @@ impl Lab {
 }
 
 /// A rule over requests.
-pub(super) fn rule(on: Matcher, effect: Effect) -> Faults {
+pub(crate) fn rule(on: Matcher, effect: Effect) -> Faults {
     Faults {
         rules: vec![Rule::new(on, effect)],
         ..Faults::default()
@@ -193,7 +193,7 @@ pub(super) fn rule(on: Matcher, effect: Effect) -> Faults {
 }
 
 /// Params of a service that is healthy after a virtual second. Nobody listens at its registry.
-pub(super) fn image() -> Value {
+pub(crate) fn image() -> Value {
     json!({
         "jobId": JOB, "deploymentId": "dep-1", "deploymentJobId": 456, "serviceId": "svc-1", "projectId": "prj-1",
         "teamId": "team-1", "userId": 7, "ownerId": "owner-1",
@@ -207,7 +207,7 @@ pub(super) fn image() -> Value {
 }
 
 /// The same with other members.
-pub(super) fn image_with(changes: Value) -> Value {
+pub(crate) fn image_with(changes: Value) -> Value {
     let mut params = image();
     for (name, value) in changes.as_object().expect("an object") {
         params[name] = value.clone();
@@ -216,22 +216,22 @@ pub(super) fn image_with(changes: Value) -> Value {
 }
 
 /// A later deployment of the same job with another image tag.
-pub(super) fn next_image(tag: &str) -> Value {
+pub(crate) fn next_image(tag: &str) -> Value {
     image_with(json!({"deploymentId": format!("dep-{}", tag.replace('.', "-")), "imageTag": tag}))
 }
 
 /// Subjects of a deployment that failed.
-pub(super) const FAILED: [&str; 3] = [
+pub(crate) const FAILED: [&str; 3] = [
     "cs.deployment.status.changed",
     "cs.deployment.failed",
     "cs.build.log.end.dep-1",
 ];
 
 /// Subjects of a deployment that could not even begin.
-pub(super) const REFUSED: [&str; 2] = ["cs.deployment.failed", "cs.build.log.end.dep-1"];
+pub(crate) const REFUSED: [&str; 2] = ["cs.deployment.failed", "cs.build.log.end.dep-1"];
 
 /// Subjects of a deployment that went well.
-pub(super) const SUCCEEDED: [&str; 3] = [
+pub(crate) const SUCCEEDED: [&str; 3] = [
     "cs.deployment.status.changed",
     "cs.deployment.succeeded",
     "cs.build.log.end.dep-1",
@@ -239,7 +239,7 @@ pub(super) const SUCCEEDED: [&str; 3] = [
 
 /// Fails unless a report is what its schema says.
 #[track_caller]
-pub(super) fn assert_valid_report(report: &Value) {
+pub(crate) fn assert_valid_report(report: &Value) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/reports/run.json");
     let schema = std::fs::read_to_string(path).expect("it is committed");
     let schema = serde_json::from_str(&schema).expect("JSON");
@@ -253,7 +253,7 @@ pub(super) fn assert_valid_report(report: &Value) {
 
 /// The report at the end of standard output.
 #[track_caller]
-pub(super) fn last_line(ended: &Ended) -> Value {
+pub(crate) fn last_line(ended: &Ended) -> Value {
     let line = ended.stdout.lines().last().unwrap_or_default();
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}\n{ended}"))
 }

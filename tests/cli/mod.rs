@@ -8,7 +8,7 @@ mod dev;
 mod files;
 mod flags;
 mod input;
-mod lab;
+pub(crate) mod lab;
 mod nats;
 mod nomad;
 mod repeats;

@@ -54,7 +54,7 @@ pub(super) async fn a_cancelled_run_leaves_the_job_alone(lab: Lab) {
         standing.notified().await;
         cancel.cancel();
     });
-    assert_eq!(ended.outcome, Outcome::Cancelled);
+    assert_eq!(ended.outcome, Outcome::Cancelled { doing: None });
     lab.until("the rollout succeeds all the same", async |lab| {
         lab.job().await.head.stable
     })
@@ -66,7 +66,7 @@ pub(super) async fn a_run_that_is_cancelled_before_it_begins_writes_nothing(lab:
     let run = lab.run();
     run.cancel.cancel();
     let ended = run.reach(&lab.goal(service(&lab))).await;
-    assert_eq!(ended.outcome, Outcome::Cancelled);
+    assert_eq!(ended.outcome, Outcome::Cancelled { doing: None });
     assert_eq!(lab.find().await, None);
 }
 

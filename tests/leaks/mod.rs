@@ -131,7 +131,7 @@ async fn a_deployment_with_the_secrets_of_its_environment_shows_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_of_another_build_shows_no_secret() {
+async fn a_repository_that_cannot_be_fetched_shows_no_secret() {
     for source in ["", "local_upload"] {
         let codes = in_every_format(
             "a repository",

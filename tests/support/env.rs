@@ -86,6 +86,7 @@ impl TestEnv {
             arguments: arguments.map(|text| text.as_ref().to_owned()).collect(),
             vars: self.vars.clone(),
             stdin: Vec::new(),
+            limit: LIMIT,
             directory: self.home.path().to_owned(),
         }
     }
@@ -96,6 +97,7 @@ pub(crate) struct Invocation {
     arguments: Vec<OsString>,
     vars: BTreeMap<OsString, OsString>,
     stdin: Vec<u8>,
+    limit: Duration,
     directory: PathBuf,
 }
 
@@ -124,6 +126,12 @@ impl Invocation {
 
     pub(crate) fn stdin(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.stdin = bytes.as_ref().to_owned();
+        self
+    }
+
+    /// After so long it is killed and the test fails.
+    pub(crate) fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -156,6 +164,7 @@ impl Invocation {
             shown,
             child,
             began: Instant::now(),
+            limit: self.limit,
             stdout,
             stderr,
         }
@@ -201,6 +210,7 @@ pub(crate) struct Running {
     shown: String,
     child: Child,
     began: Instant,
+    limit: Duration,
     stdout: Collected,
     stderr: Collected,
 }
@@ -252,15 +262,16 @@ impl Running {
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Ended {
-        let end = self.began + LIMIT;
+        let end = self.began + self.limit;
         let status = loop {
             if let Some(status) = self.status() {
                 break status;
             }
             assert!(
                 Instant::now() < end,
-                "{} did not end in {LIMIT:?}\n{}\n{}",
+                "{} did not end in {:?}\n{}\n{}",
                 self.shown,
+                self.limit,
                 self.stdout(),
                 self.stderr()
             );

@@ -55,6 +55,14 @@ pub(super) fn starts_by_itself(builder: &str) -> bool {
     matches!(builder, "nixpacks" | "railpack")
 }
 
+/// Lets nodes authenticate their pull when a built image went to the platform's registry, which its name alone may not tell:
+/// the environment may name the registry.
+pub fn apply_pushed(workload: &mut Workload, reference: &str) {
+    if let Some(pull) = &mut workload.spec.pull {
+        pull.authenticate |= super::secrets::is_on_platform(reference);
+    }
+}
+
 /// Hands the build's start command to the container, unless the builder that won has put it into the image.
 ///
 /// The named builder may not be the one that succeeds, so this is asked again after the build.

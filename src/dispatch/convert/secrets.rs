@@ -82,9 +82,14 @@ pub(super) fn pull(
     };
     Some(Pull {
         vault_path: Some(vault_path),
-        authenticate: !registry.is_empty() || image.contains(PLATFORM_REGISTRY),
+        authenticate: !registry.is_empty() || is_on_platform(image),
         timeout: None,
     })
+}
+
+/// Whether an image is on the registry whose credentials every node can read.
+pub(super) fn is_on_platform(image: &str) -> bool {
+    image.contains(PLATFORM_REGISTRY)
 }
 
 /// `<service>_HOST` and `<service>_PORT` ask for a part of the address.

@@ -23,6 +23,7 @@ pub(super) fn source(params: &DeployParams, draft: &mut Draft) -> Source {
                 url: draft
                     .secret(secret_name::SOURCE_URL, &repository.source_url)
                     .unwrap_or_default(),
+                sha256: sha256(&repository.source_sha256, draft),
                 upload_id: not_empty(repository.upload_id.clone()),
             }),
             ..Source::default()
@@ -32,6 +33,17 @@ pub(super) fn source(params: &DeployParams, draft: &mut Draft) -> Source {
             ..Source::default()
         },
     }
+}
+
+/// 64 hexadecimal digits, with or without the algorithm in front.
+fn sha256(text: &str, draft: &mut Draft) -> Option<String> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    let is_digest = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !digits.is_empty() && !is_digest {
+        draft.refuse("sourceSha256", "expected 64 hexadecimal digits");
+        return None;
+    }
+    not_empty(digits.to_ascii_lowercase())
 }
 
 /// What the job's image will start with: the name, and in front of it the registry that a build pushes to.
@@ -268,6 +280,23 @@ mod tests {
             let mut draft = Draft::default();
             assert_eq!(root_directory(path, &mut draft), None);
             assert_eq!(draft.problems[0].field, "build.rootDirectory", "{path}");
+        }
+    }
+
+    #[test]
+    fn a_digest_is_64_hexadecimal_digits() {
+        let digest = "AB".repeat(32);
+        for text in [digest.clone(), format!("sha256:{digest}")] {
+            let mut draft = Draft::default();
+            assert_eq!(sha256(&text, &mut draft), Some("ab".repeat(32)));
+            assert!(draft.problems.is_empty());
+        }
+        assert_eq!(sha256("", &mut Draft::default()), None);
+        for text in ["abc", "sha256:", &"g".repeat(64), &"a".repeat(63)] {
+            let mut draft = Draft::default();
+            assert_eq!(sha256(text, &mut draft), None);
+            let is_nothing = text == "sha256:";
+            assert_eq!(draft.problems.is_empty(), is_nothing, "{text}");
         }
     }
 
