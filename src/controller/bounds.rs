@@ -36,6 +36,33 @@ impl Bounds<'_> {
         // Cancel-safe: the phase itself is only borrowed.
         let cut_short = tokio::select! {
             biased;
+            cut_short = self.cut_short(doing) => cut_short,
+            done = &mut work => return Ok(done),
+        };
+        stop.cancel();
+        // What it comes back with no longer counts.
+        let _ = tokio::time::timeout(CLEARING_UP, work).await;
+        Err(cut_short)
+    }
+
+    /// The same for a phase that has nothing to clear up, such as a question: it is dropped at once.
+    ///
+    /// # Errors
+    /// As [`Bounds::run`].
+    pub async fn ask<T>(&self, doing: &str, phase: impl Future<Output = T>) -> Result<T, Outcome> {
+        // Cancel-safe: the caller says so of the phase.
+        tokio::select! {
+            biased;
+            cut_short = self.cut_short(doing) => Err(cut_short),
+            done = phase => Ok(done),
+        }
+    }
+
+    /// Resolves when it is over, with how the run ends then.
+    async fn cut_short(&self, doing: &str) -> Outcome {
+        // Cancel-safe: both only wait.
+        tokio::select! {
+            biased;
             () = self.cancel.cancelled() => Outcome::Cancelled {
                 doing: Some(doing.to_owned()),
             },
@@ -43,12 +70,7 @@ impl Bounds<'_> {
                 waiting_for: doing.to_owned(),
                 cause: None,
             },
-            done = &mut work => return Ok(done),
-        };
-        stop.cancel();
-        // What it comes back with no longer counts.
-        let _ = tokio::time::timeout(CLEARING_UP, work).await;
-        Err(cut_short)
+        }
     }
 }
 
@@ -98,6 +120,10 @@ mod tests {
         };
         assert_eq!(ended, Err(expected));
         assert_eq!(began.elapsed(), CLEARING_UP);
+        let began = Instant::now();
+        let ended = bounds.ask("asking", std::future::pending::<()>()).await;
+        assert!(matches!(ended, Err(Outcome::Cancelled { .. })), "{ended:?}");
+        assert!(began.elapsed().is_zero(), "a question is dropped at once");
     }
 
     #[tokio::test]

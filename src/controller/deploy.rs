@@ -269,7 +269,6 @@ impl Deployment<'_> {
         ImageWork {
             source,
             build,
-            job: self.context.job_id.as_str(),
             target,
             secrets: &self.context.secrets,
             environment: &self.surroundings.environment,
@@ -291,9 +290,7 @@ impl Deployment<'_> {
     async fn settle(&self, workload: &mut Workload, steps: &mut Steps<'_>) -> Result<(), Outcome> {
         let facts = self
             .bounds()
-            .run("looking at the image", |_| {
-                self.image_facts(workload, steps)
-            })
+            .ask("looking at the image", self.image_facts(workload, steps))
             .await?;
         self.settle_with(workload, facts.as_ref(), steps).await
     }
@@ -305,9 +302,10 @@ impl Deployment<'_> {
         steps: &mut Steps<'_>,
     ) -> Result<(), Outcome> {
         self.bounds()
-            .run("telling the backend", |_| {
-                self.tell_backend(workload, facts, steps)
-            })
+            .ask(
+                "telling the backend",
+                self.tell_backend(workload, facts, steps),
+            )
             .await
     }
 

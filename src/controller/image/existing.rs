@@ -18,7 +18,7 @@ impl ImageWork<'_> {
         };
         let found = self
             .bounds
-            .run("looking for an image of the same inputs", |_| async {
+            .ask("looking for an image of the same inputs", async {
                 if let Some(image) = self.in_registry(&digest).await {
                     return Some((image, Found::Registry));
                 }

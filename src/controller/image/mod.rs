@@ -116,8 +116,6 @@ pub struct ImageWork<'a> {
     pub source: &'a Source,
     /// How it is built.
     pub build: &'a Build,
-    /// Name of the job, which names caches.
-    pub job: &'a str,
     /// What the image is called, and where it is pushed.
     pub target: &'a Target,
     /// What the references in `source` and `build` stand for, by the variable that they name.

@@ -21,9 +21,10 @@ impl ImageWork<'_> {
         };
         let found = self
             .bounds
-            .run("looking for layers of the last build", |_| {
-                self.ask_registry(&cache)
-            })
+            .ask(
+                "looking for layers of the last build",
+                self.ask_registry(&cache),
+            )
             .await?;
         Ok(found
             .is_ok()
