@@ -8,7 +8,7 @@ use cs::secret::Secret;
 use super::{ASK, STEP, client, update};
 use crate::support::backend::{RecordingBackend, Reply};
 use crate::support::logs::Logs;
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 
 async fn deploy_step(client: &Backend) -> CallOutcome {
     client
@@ -77,7 +77,7 @@ async fn refusals_are_final_and_leave_the_breaker_closed() {
 async fn a_dead_backend_costs_one_call_and_is_told_of_once() {
     let logs = Logs::capture();
     let start = tokio::time::Instant::now();
-    let address = format!("http://127.0.0.1:{}", free_port());
+    let address = format!("http://127.0.0.1:{}", CLOSED_PORT);
     let client = Backend::new(&address, Secret::new("t")).unwrap();
     assert_eq!(client.ask_domain("img_1").await, None);
     for _ in 0..12 {

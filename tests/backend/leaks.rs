@@ -6,7 +6,7 @@ use cs::secret::Secret;
 use super::{ASK, UPDATE, client, update};
 use crate::support::backend::{RecordingBackend, Reply};
 use crate::support::logs::Logs;
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 
 #[tokio::test(start_paused = true)]
 async fn no_failure_shows_the_token() {
@@ -38,7 +38,7 @@ async fn no_failure_shows_the_token() {
             .any(|request| request.path == UPDATE)
     );
 
-    let dead = format!("http://user:canary@127.0.0.1:{}", free_port());
+    let dead = format!("http://user:canary@127.0.0.1:{}", CLOSED_PORT);
     let dead = Backend::new(&dead, Secret::new("canary token&+")).unwrap();
     dead.step(
         "gd_1",

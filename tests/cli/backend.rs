@@ -7,7 +7,7 @@ use serde_json::json;
 use super::lab::{Lab, SUCCEEDED, image_with};
 use crate::support::backend::Reply;
 use crate::support::env::Ended;
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 
 /// A public port without a domain, so that every kind of call is made.
 fn deploy(lab: &Lab) -> Ended {
@@ -25,7 +25,7 @@ fn deploy(lab: &Lab) -> Ended {
 #[test]
 fn a_backend_that_is_down_is_warned_of() {
     let mut lab = Lab::new();
-    let address = format!("http://127.0.0.1:{}", free_port());
+    let address = format!("http://127.0.0.1:{}", CLOSED_PORT);
     lab.env
         .set("BACKEND_URL", &address)
         .set("ACCESS_TOKEN", "canary-access");

@@ -6,7 +6,7 @@ use cs::secret::Secret;
 use cs::simulator::{Effect, Faults, Matcher, Rule};
 
 use super::lab::{FAILED, JOB, Lab, SUCCEEDED, image, rule};
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 
 fn all() -> Matcher {
     Matcher::new("", "/v1/*")
@@ -26,7 +26,7 @@ fn error(status: u16, body: &str) -> Effect {
 #[test]
 fn a_refused_port_ends_with_the_deadline_and_names_the_address_and_what_to_do() {
     let lab = Lab::new();
-    let address = format!("http://127.0.0.1:{}", free_port());
+    let address = format!("http://127.0.0.1:{}", CLOSED_PORT);
     let ended = lab
         .deploy(&image())
         .var("NOMAD_ADDR", &address)

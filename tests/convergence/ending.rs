@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::lab::Lab;
 use super::specs::{MS, service, with_config, with_group, with_update};
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 
 /// Runs, and counts as healthy only after the end of every test.
 fn slow(lab: &Lab) -> serde_json::Value {
@@ -71,7 +71,7 @@ pub(super) async fn a_run_that_is_cancelled_before_it_begins_writes_nothing(lab:
 }
 
 pub(super) async fn a_nomad_that_is_away_until_the_deadline_is_named(lab: Lab) {
-    let away = format!("http://127.0.0.1:{}", free_port());
+    let away = format!("http://127.0.0.1:{}", CLOSED_PORT);
     for goal in [lab.goal(service(&lab)), lab.gone()] {
         let run = lab.run().through(&away).within(Duration::from_secs(2));
         let ended = run.reach(&goal).await;

@@ -83,7 +83,7 @@ async fn a_base_image_that_is_nowhere_is_named() {
     let Some(engine) = DockerEngine::shared() else {
         return;
     };
-    let nobody = crate::support::ports::free_port();
+    let nobody = crate::support::ports::CLOSED_PORT;
     let image = format!("127.0.0.1:{nobody}/base:1");
     let ended = build(
         &engine.client(),

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{build, credentials, named};
 use crate::support::docker::DockerEngine;
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 use crate::support::registry::{DockerRegistry, PASSWORD};
 
 /// Builds an image of one layer under a name.
@@ -108,7 +108,7 @@ async fn an_image_that_is_not_there_is_not_pushed() {
     let Some(engine) = DockerEngine::shared() else {
         return;
     };
-    let target = format!("127.0.0.1:{}/push/none:1", free_port());
+    let target = format!("127.0.0.1:{}/push/none:1", CLOSED_PORT);
     let (pushed, _) = push(&engine.client(), &target.parse().unwrap(), None).await;
     assert!(
         matches!(pushed, Err(EngineError::NoSuchImage { .. })),
@@ -164,7 +164,7 @@ async fn a_registry_that_is_away_is_unreachable() {
         return;
     };
     let client = engine.client();
-    let target = image(&client, &format!("127.0.0.1:{}/push/away:1", free_port())).await;
+    let target = image(&client, &format!("127.0.0.1:{}/push/away:1", CLOSED_PORT)).await;
     let (pushed, _) = push(&client, &target, None).await;
     assert_eq!(why(&pushed), PushRefusal::Unreachable, "{pushed:?}");
 }

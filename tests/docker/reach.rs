@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{build_stream, context, named};
 use crate::support::docker::DockerEngine;
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 
 fn engine(host: &str) -> Engine {
     Engine::from_environment(&Environment::of_pairs([("DOCKER_HOST", host)])).unwrap()
@@ -40,7 +40,7 @@ async fn an_engine_that_is_away_is_told_with_what_to_check() {
     assert_eq!(why(&host).await, Unreachable::NoSocket);
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     assert_eq!(why(&host).await, Unreachable::Refused);
-    let tcp = format!("tcp://127.0.0.1:{}", free_port());
+    let tcp = format!("tcp://127.0.0.1:{}", CLOSED_PORT);
     assert_eq!(why(&tcp).await, Unreachable::Refused);
     let built = build_stream(
         &engine(&host),

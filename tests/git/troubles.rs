@@ -6,7 +6,7 @@ use cs::artifact::source::git::GitError;
 
 use super::{Desk, TOKEN, fetched, request, request_with_token};
 use crate::support::git_server::{GitServer, Stage, Trouble};
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 
 const STAGES: [Stage; 3] = [Stage::Refs, Stage::List, Stage::Pack];
 
@@ -65,7 +65,7 @@ async fn a_server_that_hangs_is_given_up() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
-    let address = format!("http://127.0.0.1:{}/o/n", free_port());
+    let address = format!("http://127.0.0.1:{}/o/n", CLOSED_PORT);
     let error = fetched(&address, "main").await.error();
     assert!(
         error.contains("cannot reach Git server `127.0.0.1:"),

@@ -13,7 +13,7 @@ use self::canary::{canary, in_url};
 use self::lab::Lab;
 use crate::support::backend::Reply;
 use crate::support::nats::NatsServer;
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 use crate::support::registry::DockerRegistry;
 
 /// Output and log format of `cs reconcile`.
@@ -261,7 +261,7 @@ async fn a_server_that_is_away_does_not_get_a_secret_shown() {
             let address = format!(
                 "http://user:{}@127.0.0.1:{}",
                 in_url("nomadAddressPassword"),
-                free_port()
+                CLOSED_PORT
             );
             set(lab.deployment(), "nomadAddress", json!(address)).to_string()
         },
@@ -277,7 +277,7 @@ async fn a_server_that_is_away_does_not_get_a_secret_shown() {
             let url = format!(
                 "http://user:{}@127.0.0.1:{}",
                 in_url("BACKEND_URL"),
-                free_port()
+                CLOSED_PORT
             );
             set(lab.deployment(), "backendUrl", json!(url)).to_string()
         },

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::fake::{Fake, Step, answer, json as ok, text};
 use super::{chain, job, quick};
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 
 const TOKEN: &str = "canary-token-1";
 const PASSWORD: &str = "canary-password-2";
@@ -69,7 +69,7 @@ async fn no_failure_shows_a_credential() {
             "the credential was really sent"
         );
     }
-    let nobody = with_credentials(&format!("http://127.0.0.1:{}", free_port()));
+    let nobody = with_credentials(&format!("http://127.0.0.1:{}", CLOSED_PORT));
     assert_error_clean(&nobody.job(&job("x")).await.unwrap_err());
 }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::fake::{Fake, Step, answer, json, text};
 use super::{chain, client, job, quick};
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 
 fn backoff(error: &NomadError) -> bool {
     matches!(error.disposition(), Disposition::Backoff { .. })
@@ -30,7 +30,7 @@ async fn write(client: &NomadClient) -> NomadError {
 
 #[tokio::test]
 async fn nothing_was_sent_when_nobody_listens() {
-    let client = client(&format!("http://127.0.0.1:{}", free_port()), quick());
+    let client = client(&format!("http://127.0.0.1:{}", CLOSED_PORT), quick());
     let read = client.job(&job("x")).await.unwrap_err();
     assert!(
         matches!(read, NomadError::Connect { .. }) && backoff(&read),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{facts, shown, user};
 use crate::support::logs::Logs;
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 use crate::support::registry::{DockerRegistry, PASSWORD};
 
 fn config(port: &str) -> Value {
@@ -88,7 +88,7 @@ async fn each_refusal_has_its_error_and_none_shows_the_password() {
         matches!(anonymous, RegistryError::Unauthorized { .. }),
         "{anonymous:?}"
     );
-    let nobody = format!("127.0.0.1:{}", free_port());
+    let nobody = format!("127.0.0.1:{}", CLOSED_PORT);
     let nobody = facts(&nobody, "app:1", Some(&user(PASSWORD)))
         .await
         .unwrap_err();

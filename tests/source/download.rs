@@ -9,7 +9,7 @@ use cs::clients::chain;
 
 use super::{Lab, archive};
 use crate::support::files_server::{Answer, FilesServer};
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 use crate::support::registry::sha256;
 
 const PRESIGNED: &str =
@@ -306,7 +306,7 @@ async fn nothing_of_an_address_but_its_host_is_ever_told() {
     let whole = source();
     let away =
         |host: &str| Answer::redirect(302, &format!("http://canary-u:canary-p@{host}{PRESIGNED}"));
-    let closed = format!("127.0.0.1:{}", free_port());
+    let closed = format!("127.0.0.1:{}", CLOSED_PORT);
     let answers = [
         Answer::file(whole.clone()),
         Answer::bare(403).bytes("canary-signature does not match"),
@@ -347,7 +347,7 @@ async fn nothing_of_an_address_but_its_host_is_ever_told() {
 
 #[tokio::test]
 async fn a_host_that_is_not_there_is_named() {
-    let host = format!("127.0.0.1:{}", free_port());
+    let host = format!("127.0.0.1:{}", CLOSED_PORT);
     let error = Lab::new()
         .fetch(&format!("http://{host}{PRESIGNED}"))
         .await

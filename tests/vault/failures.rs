@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{error, read, values};
-use crate::support::ports::free_port;
+use crate::support::ports::CLOSED_PORT;
 use crate::support::vault::{LOGIN, REVOKE, Reply, VaultDouble, login};
 
 const PATH: &str = "kv/data/shop";
@@ -224,7 +224,7 @@ async fn a_sealed_vault_and_one_without_an_active_node_are_told_apart() {
 #[tokio::test(start_paused = true)]
 async fn a_vault_that_is_not_there_is_tried_four_times() {
     let start = Instant::now();
-    let absent = login(&format!("http://127.0.0.1:{}", free_port()));
+    let absent = login(&format!("http://127.0.0.1:{}", CLOSED_PORT));
     let error = error(&absent, PATH).await;
     assert!(matches!(error, VaultError::Unreachable { .. }), "{error}");
     assert!(

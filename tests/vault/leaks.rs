@@ -136,7 +136,7 @@ async fn connections_that_fail_show_nothing() {
     let vault = VaultDouble::start_here().await;
     vault.script(LOGIN, 4, Reply::Hang);
     let mut shown = failure(&vault.login()).await;
-    let port = crate::support::ports::free_port();
+    let port = crate::support::ports::CLOSED_PORT;
     let mut absent = crate::support::vault::login(&format!("http://127.0.0.1:{port}"));
     absent.secret_id = Secret::new(format!("{SECRET_ID}\r\nx: y"));
     shown += &failure(&absent).await;
