@@ -8,6 +8,7 @@ mod dev;
 mod exit;
 mod input;
 mod output;
+mod printer;
 mod progress;
 mod reconcile;
 mod render;

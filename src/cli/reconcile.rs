@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver, channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::printer::Printer;
 use super::signals::Signals;
 use super::{Context, exit, input, output, progress, report};
 use crate::clients::chain;
@@ -70,7 +71,7 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
     // A look-up or a read that hangs must not hold the process up.
     runtime.shutdown_timeout(Duration::from_millis(100));
     match result {
-        Ok(result) => conclude(&result, &arguments),
+        Ok(ended) => conclude(&ended, &arguments),
         Err(bad) => exit::usage(chain(&bad), ""),
     }
 }
@@ -88,6 +89,13 @@ enum CannotBegin {
     Prefix(#[from] InvalidPrefix),
     #[error("--deadline must be longer than 0s")]
     Deadline,
+}
+
+/// A run that is over.
+struct Ended {
+    result: RunResult,
+    /// Whether standard output can be written to without fear of a reader that hangs.
+    is_heard: bool,
 }
 
 /// What a run is told by flags and environment.
@@ -116,7 +124,7 @@ fn settings(environment: &Environment, arguments: &Arguments) -> Result<Settings
 /// Sets everything up, runs the task, shows progress meanwhile.
 ///
 /// Only settings without which nobody can be told end it early; any other problem is announced as the run's end.
-async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult, CannotBegin> {
+async fn reconcile(context: &Context, arguments: &Arguments) -> Result<Ended, CannotBegin> {
     let environment = &context.environment;
     let task = arguments
         .task
@@ -135,11 +143,16 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult
     let cancel = CancellationToken::new();
     let signals = tokio::spawn(cancel_on_signal(signals, cancel.clone()));
     let (task, params) = (task.as_deref(), params.as_deref());
+    let printer = prints_log(environment, arguments.output).then(Printer::start);
     let result = match settings(environment, arguments) {
         Err(bad) => run::refuse_run(chain(&bad), task, params, &announcer, &cancel).await,
         Ok(settings) => {
             let (notes, received) = Notes::channel();
-            let (echo, said) = echo(environment, arguments.output);
+            let (echo, said) = if printer.is_some() {
+                Echo::channel()
+            } else {
+                (Echo::none(), channel(1).1)
+            };
             let surroundings = Surroundings {
                 announcer,
                 environment: environment.clone(),
@@ -154,12 +167,18 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<RunResult
                 echo,
             };
             let work = run::run(task, params, surroundings);
-            let shown = show(received, context.interactive, arguments.output);
-            tokio::join!(work, shown, repeat(said)).0
+            let printer = printer.as_ref();
+            let shown = show(received, context.interactive, arguments.output, printer);
+            // In this order, so that a marker stands before the lines that follow it.
+            tokio::join!(biased; work, shown, repeat(said, printer)).0
         }
     };
     signals.abort();
-    Ok(result)
+    let is_heard = match printer {
+        Some(printer) => printer.finish().await,
+        None => true,
+    };
+    Ok(Ended { result, is_heard })
 }
 
 /// Sends events to NATS, or to standard output without it.
@@ -183,26 +202,18 @@ fn announcer(environment: &Environment) -> Result<Announcer, CannotBegin> {
     }))
 }
 
-/// The log of the deployment is written to standard output too, unless that carries data: a report, or the very same lines
+/// Whether the log of the deployment goes to standard output too: unless that carries data, a report or the very same lines
 /// as events where there is no NATS.
-fn echo(environment: &Environment, format: Format) -> (Echo, Option<Receiver<Bytes>>) {
-    if format != Format::Text || environment.get("NATS_SERVERS").is_none() {
-        return (Echo::none(), None);
-    }
-    let (echo, said) = Echo::channel();
-    (echo, Some(said))
+fn prints_log(environment: &Environment, format: Format) -> bool {
+    format == Format::Text && environment.get("NATS_SERVERS").is_some()
 }
 
-/// Writes the log of the deployment from a thread of its own: a reader that hangs slows the builder and nothing else.
-async fn repeat(said: Option<Receiver<Bytes>>) {
-    let Some(mut said) = said else { return };
-    let written = tokio::task::spawn_blocking(move || {
-        while let Some(bytes) = said.blocking_recv() {
-            output::bytes(&bytes);
-        }
-    });
-    // It does not panic.
-    let _ = written.await;
+/// Writes the log of the deployment.
+async fn repeat(mut said: Receiver<Bytes>, printer: Option<&Printer>) {
+    let Some(printer) = printer else { return };
+    while let Some(bytes) = said.recv().await {
+        printer.log(bytes).await;
+    }
 }
 
 /// The lines that people and scripts look for in task logs (contract 1.9).
@@ -224,31 +235,47 @@ fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-async fn show(notes: UnboundedReceiver<Note>, interactive: bool, format: Format) {
-    progress::show(notes, interactive, |note| match format {
-        Format::Ndjson => output::line(&report::note_line(note)),
-        Format::Text => marker(note),
-        Format::Json => {}
+async fn show(
+    notes: UnboundedReceiver<Note>,
+    interactive: bool,
+    format: Format,
+    printer: Option<&Printer>,
+) {
+    progress::show(notes, interactive, |note| match (format, printer) {
+        (Format::Ndjson, _) => output::line(&report::note_line(note)),
+        (Format::Text, Some(printer)) => marker(note).iter().for_each(|line| printer.line(line)),
+        (Format::Text, None) => {
+            marker(note).iter().for_each(|line| output::line(line));
+            if let Note::LogTail { .. } = note {
+                note.lines().iter().for_each(|line| output::line(line));
+            }
+        }
+        (Format::Json, _) => {}
     })
     .await;
 }
 
 /// Phase markers on standard output (contract 1.9).
-fn marker(note: &Note) {
-    match note {
+fn marker(note: &Note) -> Option<String> {
+    Some(match note {
         Note::Deploying { deployment, job_id } => {
-            output::line(&format!("Deployment ID: {deployment}, Job ID: {job_id}"));
+            format!("Deployment ID: {deployment}, Job ID: {job_id}")
         }
-        Note::Destroying { jobs } => output::line(&format!("=== Destroying {jobs} job(s) ===")),
-        Note::Began(Phase::Clone) => output::line("=== Phase: Clone ==="),
-        Note::Began(Phase::Build) => output::line("=== Phase: Build ==="),
-        Note::Began(Phase::Push) => output::line("=== Phase: Registry ==="),
-        Note::Began(Phase::Deploy) => output::line("=== Phase: Deploy ==="),
-        Note::Began(Phase::ImageDownload) => output::line("=== Phase: Image ==="),
-        Note::Began(Phase::HealthCheck) => output::line("=== Phase: Health ==="),
-        Note::LogTail { .. } => note.lines().iter().for_each(|line| output::line(line)),
-        _ => {}
-    }
+        Note::Destroying { jobs } => format!("=== Destroying {jobs} job(s) ==="),
+        Note::Began(phase) => {
+            let name = match phase {
+                Phase::Clone => "Clone",
+                Phase::Build => "Build",
+                Phase::Push => "Registry",
+                Phase::Deploy => "Deploy",
+                Phase::ImageDownload => "Image",
+                Phase::HealthCheck => "Health",
+                Phase::Sync | Phase::Destroy => return None,
+            };
+            format!("=== Phase: {name} ===")
+        }
+        _ => return None,
+    })
 }
 
 /// Resolves the token on SIGTERM or SIGINT.
@@ -259,11 +286,13 @@ async fn cancel_on_signal(mut signals: Signals, cancel: CancellationToken) {
 }
 
 /// Prints the end of a run and returns its exit code.
-fn conclude(result: &RunResult, arguments: &Arguments) -> u8 {
+fn conclude(ended: &Ended, arguments: &Arguments) -> u8 {
+    let result = &ended.result;
     let report = report::RunReport::new(result).line();
     match arguments.output {
         Format::Json | Format::Ndjson => output::line(&report),
-        Format::Text => closing_lines(result),
+        Format::Text if ended.is_heard => closing_lines(result),
+        Format::Text => {}
     }
     if let Some(path) = &arguments.summary
         && let Err(error) = std::fs::write(path, format!("{report}\n"))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::stage::Stage;
+use super::stage::{Stage, log_lines};
 use crate::cli::lab::last_line;
 use crate::support::fault_registry::{Fault, FaultRegistry, Rule};
 
@@ -155,6 +155,52 @@ fn a_registry_that_fails_for_a_moment_gets_the_image_all_the_same() {
         .run();
     ended.assert_code(0);
     assert!(stage.tags().contains(&"1.0".to_owned()));
+}
+
+#[test]
+fn a_reader_of_standard_output_that_hangs_does_not_hold_up_the_run() {
+    let Some(mut stage) = Stage::open() else {
+        return;
+    };
+    stage.repository(&[(
+        "Dockerfile",
+        &stage.dockerfile(
+            "RUN i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line-$i-of-a-log-that-fills-a-pipe-of-64-KiB; done\n",
+        ),
+    )]);
+    let nats = stage.lab.nats();
+    let ended = stage.deploy(&stage.params()).unread().run();
+    ended
+        .assert_code(0)
+        .assert_says("nobody reads standard output");
+    let lines = log_lines(&stage.lab, &nats);
+    assert!(
+        lines.iter().any(|(_, line)| line.contains("line-3000-of")),
+        "{ended}"
+    );
+    let last = stage.lab.stored(&nats).pop().expect("there are messages");
+    assert_eq!(last.subject, "cs.build.log.end.dep-1");
+}
+
+#[test]
+fn a_line_is_on_its_way_while_the_build_runs() {
+    let Some(mut stage) = Stage::open() else {
+        return;
+    };
+    stage.repository(&[(
+        "Dockerfile",
+        &stage.dockerfile("RUN echo still-building && sleep 600\n"),
+    )]);
+    let nats = stage.lab.nats();
+    let mut run = stage.deploy(&stage.params()).start();
+    run.until("the line is in the stream", |_| {
+        let lines = log_lines(&stage.lab, &nats);
+        lines
+            .iter()
+            .any(|(phase, line)| phase == "build" && line.contains(" still-building"))
+    });
+    run.signal("TERM");
+    run.wait().assert_code(10);
 }
 
 /// The engine tries a layer five times, with pauses of 5 to 20 s, before it gives up.

@@ -87,6 +87,7 @@ impl TestEnv {
             vars: self.vars.clone(),
             stdin: Vec::new(),
             limit: LIMIT,
+            is_read: true,
             directory: self.home.path().to_owned(),
         }
     }
@@ -98,6 +99,7 @@ pub(crate) struct Invocation {
     vars: BTreeMap<OsString, OsString>,
     stdin: Vec<u8>,
     limit: Duration,
+    is_read: bool,
     directory: PathBuf,
 }
 
@@ -126,6 +128,12 @@ impl Invocation {
 
     pub(crate) fn stdin(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.stdin = bytes.as_ref().to_owned();
+        self
+    }
+
+    /// Leaves standard output unread: a pipe that fills up.
+    pub(crate) fn unread(mut self) -> Self {
+        self.is_read = false;
         self
     }
 
@@ -158,7 +166,11 @@ impl Invocation {
         let input = self.stdin;
         // A program that does not read all of it is no failure of the test.
         std::thread::spawn(move || drop(stdin.write_all(&input)));
-        let stdout = Collected::from(child.stdout.take().expect("piped above"));
+        // What is left in the child is open and not read.
+        let stdout = match self.is_read {
+            true => Collected::from(child.stdout.take().expect("piped above")),
+            false => Collected::from(std::io::empty()),
+        };
         let stderr = Collected::from(child.stderr.take().expect("piped above"));
         Running {
             shown,
