@@ -13,7 +13,8 @@ use super::note::{Note, Notes, Phase};
 use super::run::{JobResult, Surroundings};
 use super::steps::Steps;
 use super::sync::{self, service_update, settle_ports};
-use crate::artifact::build::target::{self, PushDefaults, Target};
+use crate::artifact::build::Builder;
+use crate::artifact::build::target::{self, PushDefaults, Target, TargetError};
 use crate::artifact::facts;
 use crate::artifact::registry::{self, ImageFacts};
 use crate::clients::backend::{Backend, BackendReporter, DeploymentType};
@@ -243,21 +244,19 @@ impl Deployment<'_> {
             return Ok(None);
         }
         let build = build_of(workload);
+        let (name, tag) = (build.image.as_deref(), build.tag.as_deref());
+        let invalid = |error: TargetError| Outcome::Invalid(chain(&error)).into();
+        if build.builder.as_deref() == Some(Builder::Noop.as_str()) {
+            return target::unbuilt(name, tag).map(Some).map_err(invalid);
+        }
         let environment = &self.surroundings.environment;
         let defaults = PushDefaults {
             registry_url: environment.get("REGISTRY_URL"),
             namespace: environment.get("REGISTRY_NAMESPACE"),
         };
-        let target = target::target(
-            build.image.as_deref(),
-            self.context.job_id.as_str(),
-            build.tag.as_deref(),
-            build.push.as_ref(),
-            &defaults,
-        );
-        target
-            .map(Some)
-            .map_err(|error| Outcome::Invalid(chain(&error)).into())
+        let job = self.context.job_id.as_str();
+        let target = target::target(name, job, tag, build.push.as_ref(), &defaults);
+        target.map(Some).map_err(invalid)
     }
 
     fn image_work<'w>(

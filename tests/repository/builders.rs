@@ -98,16 +98,25 @@ fn the_repository_is_in_the_context_when_the_dockerfile_copies_it() {
 }
 
 #[test]
-fn nothing_is_built_by_noop() {
-    let Some(stage) = Stage::open() else { return };
+fn nothing_is_built_by_noop_and_the_job_runs_the_image_as_it_was_named() {
+    let Some(mut stage) = Stage::open() else {
+        return;
+    };
     stage.plain_repository();
-    let params = stage.params_with(json!({"build": {"builder": "noop"}}));
+    // No registry is needed, and none is put in front.
+    stage.lab.env.set("REGISTRY_URL", stage.registry.host());
+    let params =
+        stage.params_with(json!({"imageName": "acme/ready", "build": {"builder": "noop"}}));
     let ended = stage.deploy(&params).args(["-o", "json"]).run();
     ended.assert_code(0);
     assert_eq!(builder(&ended), "noop");
-    assert_eq!(stage.deployed(), Some(stage.reference()));
+    assert_eq!(stage.deployed().as_deref(), Some("acme/ready:1.0"));
     assert_eq!(stage.tags(), Vec::<String>::new());
     assert_eq!(stage.git.calls().len(), 0);
+
+    let nameless = stage.params_with(json!({"imageName": "", "build": {"builder": "noop"}}));
+    let ended = stage.deploy(&nameless).run();
+    ended.assert_code(3).assert_says("imageName");
 }
 
 #[test]

@@ -49,6 +49,12 @@ pub enum TargetError {
         /// The job.
         job: String,
     },
+    /// Nothing is built, and no image is named.
+    #[error(
+        "builder `noop` builds nothing, and no image is named that the job could run: set `imageName` (in a file \
+         `build.image`) or another builder"
+    )]
+    NothingToRun,
     /// The parts make no name.
     #[error("the built image cannot be named from imageName, imageTag, registry and namespace")]
     Invalid(#[from] InvalidImage),
@@ -104,6 +110,24 @@ pub fn target(
         local: reference.to_string(),
         pushed: (!disabled).then_some(reference),
         shared_repository: namespace.is_some(),
+    })
+}
+
+/// The image that a job runs when nothing is built: as it was named, like one of an image task. Source: contract 5.1, 5.5.
+///
+/// # Errors
+/// There is no name, or it is none.
+pub fn unbuilt(name: Option<&str>, tag: Option<&str>) -> Result<Target, TargetError> {
+    let name = name.ok_or(TargetError::NothingToRun)?;
+    let image = match tag {
+        Some(tag) => format!("{name}:{tag}"),
+        None => name.to_owned(),
+    };
+    image.parse::<ImageReference>()?;
+    Ok(Target {
+        local: image,
+        pushed: None,
+        shared_repository: false,
     })
 }
 
@@ -206,6 +230,24 @@ mod tests {
         let pushed = target.pushed.expect("it is pushed").to_string();
         assert_eq!(target.local, pushed);
         pushed
+    }
+
+    #[test]
+    fn what_is_not_built_runs_under_the_name_that_it_was_given() {
+        for (name, tag, image) in [
+            ("nginx", None, "nginx"),
+            ("nginx", Some("1.27"), "nginx:1.27"),
+            (
+                "127.0.0.1:5000/acme/shop",
+                Some("2"),
+                "127.0.0.1:5000/acme/shop:2",
+            ),
+        ] {
+            let target = unbuilt(Some(name), tag).unwrap();
+            assert_eq!((target.local.as_str(), target.pushed), (image, None));
+        }
+        assert_eq!(unbuilt(None, Some("1")), Err(TargetError::NothingToRun));
+        assert!(unbuilt(Some("Not A Name"), None).is_err());
     }
 
     #[test]
