@@ -5,7 +5,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::confined;
 use super::unbuildable::Unbuildable;
 use super::{BuildError, Builder, SourceTree};
 
@@ -90,7 +89,7 @@ pub fn survey(
     };
     let named = named.trim_start_matches('/');
     let needed = matches!(builder, None | Some(Builder::CsDocker)) && named != DEFAULT_DOCKERFILE;
-    match confined::file(tree, directory, named)? {
+    match tree.optional_file(directory, named)? {
         Some(_) => detected.dockerfile = Some(named.to_owned()),
         None if needed => {
             return Err(Unbuildable::NoDockerfile {
@@ -124,12 +123,9 @@ pub fn chain(named: Option<Builder>, has_dockerfile: bool) -> Vec<Builder> {
 pub fn dockerfiles_near(tree: &SourceTree, directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     search_below(directory, &mut found);
-    let (Ok(root), Ok(directory)) = (confined::real(tree.root()), confined::real(directory)) else {
-        return found;
-    };
     let mut prefix = String::from("../");
     let above = directory.ancestors().skip(1);
-    for parent in above.take_while(|parent| parent.starts_with(&root)) {
+    for parent in above.take_while(|parent| parent.starts_with(tree.root())) {
         let (files, _) = listing(parent);
         found.extend(named_like_dockerfiles(files).map(|name| format!("{prefix}{name}")));
         prefix.push_str("../");

@@ -6,7 +6,6 @@
 
 pub mod attempt;
 pub mod command;
-mod confined;
 pub mod context;
 mod csdocker;
 pub mod detect;

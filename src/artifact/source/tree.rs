@@ -116,6 +116,18 @@ impl SourceTree {
         self.find(base, relative, "file", |kind| kind.is_file())
     }
 
+    /// The same for a file that need not be there: `None` where no regular file stands.
+    ///
+    /// # Errors
+    /// The path leads out, or the disk does not answer.
+    pub fn optional_file(&self, base: &Path, relative: &str) -> Result<Option<PathBuf>, OutOfTree> {
+        match self.file(base, relative) {
+            Ok(path) => Ok(Some(path)),
+            Err(OutOfTree::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Refuses a source with a symbolic link that leads out: by an absolute target, by `..`, or through other links.
     ///
     /// Links to nothing inside the tree and links in a circle are fine. What does not exist counts as a directory, since a

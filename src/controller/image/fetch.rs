@@ -31,7 +31,7 @@ pub(super) struct Fetched {
     pub(super) tree: SourceTree,
     pub(super) git_dir: Option<PathBuf>,
     pub(super) revision: Revision,
-    /// Seconds since 1970, for what has no time of its own.
+    /// When the commit was made, in seconds since 1970; an archive has no such time.
     pub(super) committed_at: Option<u64>,
 }
 
@@ -88,8 +88,10 @@ impl ImageWork<'_> {
             Located::Archive(request) => self.unpack(request, root, &limits).await?,
         };
         let tree = fetched.tree.clone();
-        tokio::task::spawn_blocking(move || tree.check_links())
-            .await
+        let look = tokio::task::spawn_blocking(move || tree.check_links());
+        self.bounds
+            .ask("looking at the links of the source", look)
+            .await?
             .expect("looking at links does not panic")
             .map_err(|error| NoImage::failed(&error))?;
         Ok(fetched)

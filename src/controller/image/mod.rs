@@ -75,9 +75,7 @@ impl NoImage {
     fn failed(error: &dyn std::error::Error) -> Self {
         Outcome::Failed(chain(error)).into()
     }
-}
 
-impl NoImage {
     /// The same without what a mask hides.
     fn masked(self, mask: &Mask) -> Self {
         let outcome = match *self.outcome {

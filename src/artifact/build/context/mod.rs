@@ -23,7 +23,7 @@ pub use walk::Size;
 
 use super::dockerfile::Dockerfile;
 use super::unbuildable::Unbuildable;
-use super::{BuildError, Recipe, SourceTree, confined};
+use super::{BuildError, OutOfTree, Recipe, SourceTree};
 
 /// Bytes of the longest Dockerfile and ignore file: 1 MiB. Real ones have some thousand.
 pub const LONGEST_TEXT: u64 = 1 << 20;
@@ -69,9 +69,14 @@ impl ContextPlan {
 /// # Errors
 /// The Dockerfile is not there, leads out of the source or is too long; the ignore file has a line that is no pattern.
 pub fn plan(recipe: &Recipe, dockerfile: &str) -> Result<ContextPlan, BuildError> {
-    let directory = confined::real(&recipe.directory)?;
-    let inside = |name: &str| confined::file(&recipe.tree, &directory, name);
-    let path = inside(dockerfile)?.ok_or_else(|| Unbuildable::NoDockerfile {
+    if Path::new(dockerfile).is_absolute() {
+        // Whoever reads settings takes slashes in front away; what still has one means another place.
+        let path = dockerfile.to_owned();
+        return Err(OutOfTree::Path { path }.into());
+    }
+    let directory = recipe.directory.clone();
+    let found = recipe.tree.optional_file(&directory, dockerfile)?;
+    let path = found.ok_or_else(|| Unbuildable::NoDockerfile {
         path: dockerfile.to_owned(),
         near: super::detect::dockerfiles_near(&recipe.tree, &directory),
     })?;
@@ -113,7 +118,7 @@ fn ignore_file(
 ) -> Result<DockerIgnore, BuildError> {
     const COMMON: &str = ".dockerignore";
     for name in [&format!("{dockerfile}{COMMON}"), COMMON] {
-        let Some(path) = confined::file(tree, directory, name)? else {
+        let Some(path) = tree.optional_file(directory, name)? else {
             continue;
         };
         let text = read(&path, name)?;
