@@ -59,7 +59,7 @@ impl Printer {
         };
         let Some(permit) = permit else {
             if self.missing.get() == 0 {
-                tracing::warn!("nobody reads standard output: the run goes on without it");
+                warn();
             }
             self.missing.set(self.missing.get() + bytes.len());
             return;
@@ -82,6 +82,15 @@ impl Printer {
     /// hangs, and must not be touched.
     pub(super) async fn finish(self) -> bool {
         drop(self.queue);
-        tokio::time::timeout(PATIENCE, self.thread).await.is_ok()
+        let is_heard = tokio::time::timeout(PATIENCE, self.thread).await.is_ok();
+        // A log that fits into the queue was never held up before.
+        if !is_heard && self.missing.get() == 0 {
+            warn();
+        }
+        is_heard
     }
+}
+
+fn warn() {
+    tracing::warn!("nobody reads standard output: the run goes on without it");
 }
