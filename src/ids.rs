@@ -156,6 +156,21 @@ fn printable_rule(text: &str) -> Option<&'static str> {
     }
 }
 
+/// A job of a cluster: ids are unique within their namespace only. Written `namespace/id`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct JobKey {
+    /// Where.
+    pub namespace: Namespace,
+    /// Which.
+    pub job: JobId,
+}
+
+impl fmt::Display for JobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.job)
+    }
+}
+
 /// A point in Nomad's history of one job: the Raft index at which its specification last changed.
 ///
 /// Every write names the index that it saw. `MUST_BE_NEW` (0) means that the job must not exist.

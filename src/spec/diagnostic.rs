@@ -39,17 +39,21 @@ pub enum Severity {
 }
 
 impl fmt::Display for Diagnostic {
-    /// `file:line:column: error[code]: message (path)`, as compilers and editors write it.
+    /// `file:line:column: error[code]: message (path)`, as compilers and editors write it. Without line and column where
+    /// they are 0.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(
-            f,
-            "{}:{}:{}: {severity}[{}]: {}",
-            self.file, self.line, self.column, self.code, self.message
-        )?;
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        if self.column > 0 {
+            write!(f, ":{}", self.column)?;
+        }
+        write!(f, ": {severity}[{}]: {}", self.code, self.message)?;
         if !self.path.is_empty() {
             write!(f, " (`{}`)", self.path)?;
         }

@@ -1,118 +1,30 @@
-//! From the text of a file to its documents, or to everything that is wrong with them.
+//! From the text of a file to its documents, and to everything that is wrong with them.
 //!
 //! A file holds any number of documents; `kind` says what each one is. What is found carries file, line and column, and
 //! a [`Document`] can give those for problems that are found later, when the parsed workload is validated.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+
+pub(crate) use super::document::File;
+pub use super::document::{Document, Location};
 
 use super::diagnostic::{Diagnostic, Severity};
-use super::path;
+use super::overlay::{KIND as OVERLAY, Overlay};
 use super::reader::{self, Fault, Finding, Found, place_of};
+use super::resource::{Kind, Resource};
 use super::suggest::closest;
-use super::tree::{self, Node, Place, Value};
-use super::workload::{API_VERSION, Workload};
+use super::tree::{self, Flaw, Member, Node, Place, Value};
+use super::workload::API_VERSION;
 
 /// Largest file that is read. A spec of 40 lines has 1 KiB; 4 MiB leave room for embedded config files and thousands of
 /// documents, and bound the memory that one bad file can take.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Kinds that this build reads.
-const KINDS: [&str; 1] = ["Workload"];
+const KINDS: [&str; 3] = [Kind::Workload.as_str(), Kind::NomadJob.as_str(), OVERLAY];
 
-/// One document of a file.
-#[derive(Debug, Clone)]
-pub struct Document {
-    /// What it describes.
-    pub workload: Workload,
-    origin: Origin,
-}
-
-/// Where a document was read from. Keeps the text instead of all places: they are needed only when something is wrong.
-#[derive(Debug, Clone)]
-struct Origin {
-    file: Arc<str>,
-    text: Arc<str>,
-    index: usize,
-    places: OnceLock<BTreeMap<String, Place>>,
-}
-
-impl Document {
-    /// The file it stands in, as it was named to [`parse()`].
-    #[must_use]
-    pub fn file(&self) -> &str {
-        &self.origin.file
-    }
-
-    /// Line and column of a path such as `spec.ports[1].check.timeout`, from 1. A path that the file does not have (a
-    /// default, a missing field) is placed where its nearest part is.
-    #[must_use]
-    pub fn locate(&self, path: &str) -> (u64, u64) {
-        let places = self.origin.places.get_or_init(|| self.origin.read_places());
-        let mut path = Some(path);
-        while let Some(step) = path {
-            if let Some(place) = places.get(step) {
-                return (place.line, place.column);
-            }
-            path = path::parent(step);
-        }
-        (0, 0)
-    }
-
-    /// A finding about this document.
-    #[must_use]
-    pub fn diagnostic(
-        &self,
-        code: &'static str,
-        path: &str,
-        message: String,
-        help: Option<String>,
-    ) -> Diagnostic {
-        let (line, column) = self.locate(path);
-        Diagnostic {
-            file: self.file().to_owned(),
-            line,
-            column,
-            code,
-            severity: Severity::Error,
-            path: path.to_owned(),
-            message,
-            help,
-        }
-    }
-}
-
-impl Origin {
-    fn read_places(&self) -> BTreeMap<String, Place> {
-        let mut places = BTreeMap::new();
-        let documents = tree::documents(&self.text, true).unwrap_or_default();
-        if let Some(root) = documents.get(self.index) {
-            places.insert(String::new(), root.place);
-            collect_places(root, "", &mut places);
-        }
-        places
-    }
-}
-
-fn collect_places(node: &Node, at: &str, places: &mut BTreeMap<String, Place>) {
-    match &node.value {
-        Value::List(nodes) => {
-            for (index, node) in nodes.iter().enumerate() {
-                let at = path::element(at, index);
-                collect_places(node, &at, places);
-                places.insert(at, node.place);
-            }
-        }
-        Value::Map(members) => {
-            for member in members {
-                let at = path::member(at, &member.key);
-                collect_places(&member.node, &at, places);
-                places.insert(at, place_of(member));
-            }
-        }
-        _ => {}
-    }
-}
+/// What every `apiVersion` of these kinds begins with.
+const GROUP: &str = "cloudstation.io";
 
 /// Reads all documents of a file; a file without any gives none.
 ///
@@ -120,59 +32,149 @@ fn collect_places(node: &Node, at: &str, places: &mut BTreeMap<String, Place>) {
 /// Everything that is wrong in the file, in its order. One bad document spoils the file: whoever prunes must not take
 /// the others for all there is.
 pub fn parse(source_name: &str, text: &str) -> Result<Vec<Document>, Vec<Diagnostic>> {
-    if text.len() > MAX_BYTES {
-        return Err(vec![too_large(source_name, text.len())]);
+    let file = Arc::new(File {
+        name: source_name.into(),
+        text: text.into(),
+    });
+    let reading = read(&file, Expected::Documents);
+    if reading.findings.is_empty() {
+        Ok(reading.documents)
+    } else {
+        Err(reading.findings)
     }
-    let roots =
-        tree::documents(text, false).map_err(|error| vec![not_yaml(source_name, &error)])?;
-    let mut workloads = Vec::with_capacity(roots.len());
-    for root in &roots {
+}
+
+/// What a file is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// It was named: every document must be one of ours.
+    Documents,
+    /// It was met by a pattern: files of other tools are passed over.
+    Anything,
+    /// It was met in a folder: the same, and it may make the folder an overlay.
+    PartOfFolder,
+}
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) documents: Vec<Document>,
+    /// In the order of the file.
+    pub(crate) findings: Vec<Diagnostic>,
+    /// A document makes the folder of the file an overlay. A finding when the folder was not meant.
+    pub(crate) has_overlay: bool,
+    /// The file belongs to another tool.
+    pub(crate) is_foreign: bool,
+}
+
+/// Reads all that a file holds. What is wrong with one document does not keep the others from being read.
+pub(crate) fn read(file: &Arc<File>, expected: Expected) -> Reading {
+    let mut reading = Reading::default();
+    let roots = match roots(file) {
+        Ok(roots) => roots,
+        Err(finding) => {
+            reading.findings.push(finding);
+            return reading;
+        }
+    };
+    if expected != Expected::Documents && is_foreign(&file.text, &roots) {
+        reading.is_foreign = true;
+        return reading;
+    }
+    for (number, root) in roots.iter().enumerate() {
+        reading.has_overlay |= is_overlay(root);
         match read_kind(root) {
-            Ok(workload) => workloads.push(workload),
-            Err(_) => return Err(explain(source_name, text)),
+            Ok(Read::Resource(resource)) => {
+                let document = Document::of_part(resource, Arc::clone(file), number);
+                reading.documents.push(document);
+            }
+            Ok(Read::Overlay(_)) if expected == Expected::PartOfFolder => {}
+            Ok(Read::Overlay(_)) => reading.findings.push(not_alone(&file.name, root.place)),
+            Err(problems) => {
+                let found = problems.into_iter();
+                let found = found.map(|problem| problem.into_diagnostic(&file.name));
+                reading.findings.extend(found);
+            }
         }
     }
-    let (file, text): (Arc<str>, Arc<str>) = (source_name.into(), text.into());
-    let document = |(index, workload)| Document {
-        workload,
-        origin: Origin {
-            file: Arc::clone(&file),
-            text: Arc::clone(&text),
-            index,
-            places: OnceLock::new(),
-        },
-    };
-    Ok(workloads.into_iter().enumerate().map(document).collect())
+    reading
 }
 
-/// The second reading, with places, of a file that does not fit.
-fn explain(source_name: &str, text: &str) -> Vec<Diagnostic> {
-    let roots = match tree::documents(text, true) {
-        Ok(roots) => roots,
-        Err(error) => return vec![not_yaml(source_name, &error)],
-    };
-    roots
-        .iter()
-        .filter_map(|root| read_kind(root).err())
-        .flatten()
-        .map(|problem| problem.into_diagnostic(source_name))
-        .collect()
+/// The trees of a file's documents.
+#[expect(clippy::result_large_err, reason = "once a file")]
+pub(super) fn roots(file: &File) -> Result<Vec<Node<'_>>, Diagnostic> {
+    if file.text.len() > MAX_BYTES {
+        return Err(too_large(&file.name, file.text.len()));
+    }
+    tree::documents(&file.text).map_err(|flaw| not_yaml(&file.name, &flaw))
 }
 
-struct Problem {
+/// Whether a file belongs to another tool: nothing in it says that it is meant for this one.
+///
+/// A file that was meant for this one and is passed over would be taken for removed. So a slip must not be enough: any
+/// document of a kind of ours, any `apiVersion` of ours or close to it, any other top member with such a text, and the
+/// line that names our schema to an editor make all documents of the file count. An empty file has none of them, but
+/// whoever wrote it last may have lost it.
+pub(super) fn is_foreign(text: &str, roots: &[Node<'_>]) -> bool {
+    if roots.is_empty() {
+        return false;
+    }
+    let names_schema = text
+        .lines()
+        .take_while(|line| line.starts_with('#') || line.trim().is_empty())
+        .any(|line| line.contains("$schema=") && line.contains(GROUP));
+    !names_schema && !roots.iter().any(is_ours)
+}
+
+fn is_ours(root: &Node<'_>) -> bool {
+    let Value::Map(members) = &root.value else {
+        return false;
+    };
+    let is_close = |version: &str| {
+        let group = version.split('/').next().unwrap_or(version);
+        closest(group, [GROUP]).is_some()
+    };
+    if let Some(version) = root.text_of("apiVersion") {
+        return is_close(version);
+    }
+    let is_our_kind = root
+        .text_of("kind")
+        .is_some_and(|kind| closest(kind, KINDS).is_some());
+    is_our_kind
+        || members.iter().any(
+            |member| matches!(&member.node.value, Value::Text(text) if text.starts_with(GROUP)),
+        )
+}
+
+/// Whether a document makes its folder an overlay, well written or not.
+pub(super) fn is_overlay(root: &Node<'_>) -> bool {
+    root.text_of("kind") == Some(OVERLAY) && root.text_of("apiVersion") == Some(API_VERSION)
+}
+
+/// What a document turned out to be.
+pub(super) enum Read {
+    Resource(Resource),
+    Overlay(Overlay),
+}
+
+pub(super) struct Problem {
     code: &'static str,
     path: String,
-    place: Place,
+    pub(super) place: Place,
     message: String,
     help: Option<String>,
 }
 
 impl Problem {
-    fn into_diagnostic(self, source_name: &str) -> Diagnostic {
+    pub(super) fn is_about_something_missing(&self) -> bool {
+        self.code == "missing-field"
+    }
+
+    pub(super) fn into_diagnostic(self, source_name: &str) -> Diagnostic {
         Diagnostic {
             file: source_name.to_owned(),
-            line: self.place.line,
-            column: self.place.column,
+            line: self.place.line.into(),
+            column: self.place.column.into(),
             code: self.code,
             severity: Severity::Error,
             path: self.path,
@@ -182,16 +184,25 @@ impl Problem {
     }
 }
 
-fn read_kind(root: &Node) -> Result<Workload, Vec<Problem>> {
+/// Reads a document as what its `kind` says.
+pub(super) fn read_kind(root: &Node<'_>) -> Result<Read, Vec<Problem>> {
     let problems = envelope(root);
     if !problems.is_empty() {
         return Err(problems);
     }
-    reader::read(root).map_err(|findings| findings.into_iter().map(problem).collect())
+    let kind = root.text_of("kind").unwrap_or_default();
+    let read = if kind == Kind::NomadJob.as_str() {
+        reader::read(root).map(|job| Read::Resource(Resource::NomadJob(Box::new(job))))
+    } else if kind == OVERLAY {
+        reader::read(root).map(Read::Overlay)
+    } else {
+        reader::read(root).map(|workload| Read::Resource(Resource::Workload(Box::new(workload))))
+    };
+    read.map_err(|findings| findings.into_iter().map(problem).collect())
 }
 
 /// Checks `apiVersion` and `kind`, which decide what everything else means.
-fn envelope(root: &Node) -> Vec<Problem> {
+pub(super) fn envelope(root: &Node<'_>) -> Vec<Problem> {
     if !matches!(root.value, Value::Map(_)) {
         return vec![Problem {
             code: "wrong-type",
@@ -208,9 +219,14 @@ fn envelope(root: &Node) -> Vec<Problem> {
     version.into_iter().chain(kind).collect()
 }
 
-fn header(root: &Node, key: &str, code: &'static str, known: &[&'static str]) -> Option<Problem> {
+fn header(
+    root: &Node<'_>,
+    key: &str,
+    code: &'static str,
+    known: &[&'static str],
+) -> Option<Problem> {
     let choice = format!("this build reads {}", listed(known));
-    let Some(member) = root.get(key) else {
+    let Some(member): Option<&Member<'_>> = root.get(key) else {
         return Some(Problem {
             code: "missing-field",
             path: String::new(),
@@ -220,8 +236,8 @@ fn header(root: &Node, key: &str, code: &'static str, known: &[&'static str]) ->
         });
     };
     let text = match &member.node.value {
-        Value::Text(text) if known.contains(&text.as_str()) => return None,
-        Value::Text(text) => text.as_str(),
+        Value::Text(text) if known.contains(&&**text) => return None,
+        Value::Text(text) => &**text,
         _ => "",
     };
     Some(Problem {
@@ -233,7 +249,7 @@ fn header(root: &Node, key: &str, code: &'static str, known: &[&'static str]) ->
     })
 }
 
-fn problem(finding: Finding) -> Problem {
+pub(super) fn problem(finding: Finding) -> Problem {
     let (code, message, help) = match finding.fault {
         Fault::UnknownField { field, known } => (
             "unknown-field",
@@ -256,6 +272,18 @@ fn problem(finding: Finding) -> Problem {
             ("wrong-type", message, help)
         }
         Fault::WrongValue(message) => ("wrong-value", message, None),
+        Fault::Switch => (
+            "ambiguous-value",
+            "`on`, `off`, `yes` and `no` are text here, and true or false for other readers of YAML"
+                .to_owned(),
+            Some("put the value in quotes".to_owned()),
+        ),
+        Fault::Padded => (
+            "ambiguous-value",
+            "a number that begins with 0 is octal for some readers of YAML and decimal for others"
+                .to_owned(),
+            Some("put it in quotes if it is text, else leave the 0 out".to_owned()),
+        ),
     };
     Problem {
         code,
@@ -320,7 +348,7 @@ fn shortened(key: &str) -> String {
     shown.escape_debug().to_string()
 }
 
-fn too_large(source_name: &str, bytes: usize) -> Diagnostic {
+pub(super) fn too_large(source_name: &str, bytes: usize) -> Diagnostic {
     Problem {
         code: "too-large",
         path: String::new(),
@@ -331,52 +359,24 @@ fn too_large(source_name: &str, bytes: usize) -> Diagnostic {
     .into_diagnostic(source_name)
 }
 
-fn not_yaml(source_name: &str, error: &serde_saphyr::Error) -> Diagnostic {
-    let place = error.location().map_or(Place::default(), |location| Place {
-        line: location.line(),
-        column: location.column(),
-    });
-    let (code, message) = yaml_fault(error);
+pub(super) fn not_yaml(source_name: &str, flaw: &Flaw) -> Diagnostic {
     Problem {
-        code,
+        code: flaw.code,
         path: String::new(),
-        place,
-        message,
-        help: None,
+        place: flaw.place,
+        message: flaw.message.clone(),
+        help: flaw.help.map(str::to_owned),
     }
     .into_diagnostic(source_name)
 }
 
-fn yaml_fault(error: &serde_saphyr::Error) -> (&'static str, String) {
-    use serde_saphyr::Error;
-    match error.without_snippet() {
-        Error::AliasError { error, .. } => yaml_fault(error),
-        Error::DuplicateMappingKey { key: Some(key), .. } => (
-            "duplicate-key",
-            format!("the key `{}` stands here a second time", shortened(key)),
-        ),
-        Error::DuplicateMappingKey { .. } => (
-            "duplicate-key",
-            "this key stands here a second time".to_owned(),
-        ),
-        Error::UnknownAnchor { .. } => (
-            "yaml-syntax",
-            "the alias names an anchor that is not defined above it".to_owned(),
-        ),
-        Error::NonFiniteFloat { .. } => (
-            "yaml-syntax",
-            "the number is too large, infinite or none; put the value in quotes if it is text"
-                .to_owned(),
-        ),
-        Error::Budget { .. }
-        | Error::AliasReplayLimitExceeded { .. }
-        | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => (
-            "too-complex",
-            "the file has more nesting, nodes or aliases than a spec may have".to_owned(),
-        ),
-        Error::ExternalMessage { msg, .. } => ("yaml-syntax", format!("not YAML: {msg}")),
-        // Other messages of the library may repeat parts of the file.
-        _ => ("yaml-syntax", "not YAML that a spec may use".to_owned()),
+pub(super) fn not_alone(source_name: &str, place: Place) -> Diagnostic {
+    Problem {
+        code: "overlay-alone",
+        path: String::new(),
+        place,
+        message: "an `Overlay` describes its folder, not a job".to_owned(),
+        help: Some("name the folder instead of the file".to_owned()),
     }
+    .into_diagnostic(source_name)
 }

@@ -49,6 +49,10 @@ pub(super) enum Fault {
     },
     /// A text that some type refused, in that type's words.
     WrongValue(String),
+    /// A word without quotes that is text here and a boolean for other readers of YAML.
+    Switch,
+    /// Digits that begin with a 0, which readers of YAML do not agree on.
+    Padded,
 }
 
 /// Sort of a value.
@@ -66,13 +70,13 @@ pub(super) enum Found {
 ///
 /// # Errors
 /// Everything that does not fit, in the order of the document.
-pub(super) fn read<T: DeserializeOwned>(root: &Node) -> Result<T, Vec<Finding>> {
+pub(super) fn read<T: DeserializeOwned>(root: &Node<'_>) -> Result<T, Vec<Finding>> {
     let mut broken = BTreeSet::new();
     let mut findings: Vec<Finding> = Vec::new();
     loop {
         let state = State {
             broken: &broken,
-            unknown: RefCell::default(),
+            noted: RefCell::default(),
         };
         let result = T::deserialize(Reader {
             node: root,
@@ -80,7 +84,7 @@ pub(super) fn read<T: DeserializeOwned>(root: &Node) -> Result<T, Vec<Finding>> 
             at: Trail::TOP,
             state: &state,
         });
-        for finding in state.unknown.into_inner() {
+        for finding in state.noted.into_inner() {
             if !findings.contains(&finding) {
                 findings.push(finding);
             }
@@ -106,14 +110,28 @@ pub(super) fn read<T: DeserializeOwned>(root: &Node) -> Result<T, Vec<Finding>> 
             }
         }
     }
-    findings.sort_by_key(|finding| (finding.place.line, finding.place.column));
+    findings.sort_by_key(|finding| (finding.place.file, finding.place.line, finding.place.column));
     Err(findings)
 }
 
 struct State<'s> {
     /// Paths of nodes that are read as if they were not there.
     broken: &'s BTreeSet<String>,
-    unknown: RefCell<Vec<Finding>>,
+    /// What is wrong, but does not keep the rest from being read.
+    noted: RefCell<Vec<Finding>>,
+}
+
+impl State<'_> {
+    fn note(&self, at: &Trail<'_>, place: Place, fault: Fault) {
+        let mut noted = self.noted.borrow_mut();
+        if noted.len() < MOST_FINDINGS {
+            noted.push(Finding {
+                path: at.path(),
+                place,
+                fault,
+            });
+        }
+    }
 }
 
 /// The way from the top to a node, kept on the stack: paths are written out only when something is wrong.
@@ -234,7 +252,7 @@ impl Found {
 
 #[derive(Clone, Copy)]
 struct Reader<'n, 't> {
-    node: &'n Node,
+    node: &'n Node<'n>,
     /// Of the node; for lists and mappings that are members, of their key.
     place: Place,
     at: Trail<'t>,
@@ -250,13 +268,21 @@ impl<'n> Reader<'n, '_> {
         let result = match &self.node.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
-            Value::Int(value) => match (u64::try_from(*value), i64::try_from(*value)) {
-                (Ok(value), _) => visitor.visit_u64(value),
-                (_, Ok(value)) => visitor.visit_i64(value),
-                _ => visitor.visit_i128(*value),
+            Value::Int(value) => match u64::try_from(*value) {
+                Ok(value) => visitor.visit_u64(value),
+                Err(_) => visitor.visit_i64(*value),
             },
+            Value::Large(value) => visitor.visit_u64(*value),
             Value::Float(value) => visitor.visit_f64(*value),
             Value::Text(text) => visitor.visit_borrowed_str(text),
+            Value::Switch(text) => {
+                let taken = visitor.visit_borrowed_str(text);
+                if taken.is_ok() {
+                    self.state.note(&self.at, self.place, Fault::Switch);
+                }
+                taken
+            }
+            Value::Padded => Err(Fault::Padded.into()),
             Value::List(nodes) => visitor.visit_seq(Elements {
                 reader: self,
                 nodes,
@@ -312,8 +338,8 @@ impl<'n> Deserializer<'n> for Reader<'n, '_> {
         visitor: V,
     ) -> Result<V::Value, Broken> {
         let result = match &self.node.value {
-            Value::Text(text) => {
-                let text: StrDeserializer<'_, Broken> = text.as_str().into_deserializer();
+            Value::Text(text) | Value::Switch(text) => {
+                let text: StrDeserializer<'_, Broken> = (&**text).into_deserializer();
                 visitor.visit_enum(text)
             }
             other => Err(de::Error::invalid_type(unexpected(other), &"text")),
@@ -332,13 +358,13 @@ impl<'n> Deserializer<'n> for Reader<'n, '_> {
     }
 }
 
-fn unexpected(value: &Value) -> Unexpected<'_> {
+fn unexpected<'v>(value: &'v Value<'_>) -> Unexpected<'v> {
     match value {
         Value::Null => Unexpected::Unit,
         Value::Bool(value) => Unexpected::Bool(*value),
-        Value::Int(_) => Unexpected::Signed(0),
+        Value::Int(_) | Value::Large(_) | Value::Padded => Unexpected::Signed(0),
         Value::Float(value) => Unexpected::Float(*value),
-        Value::Text(text) => Unexpected::Str(text),
+        Value::Text(text) | Value::Switch(text) => Unexpected::Str(text),
         Value::List(_) => Unexpected::Seq,
         Value::Map(_) => Unexpected::Map,
     }
@@ -346,7 +372,7 @@ fn unexpected(value: &Value) -> Unexpected<'_> {
 
 struct Elements<'n, 't> {
     reader: Reader<'n, 't>,
-    nodes: &'n [Node],
+    nodes: &'n [Node<'n>],
     index: usize,
 }
 
@@ -369,7 +395,10 @@ impl<'n> SeqAccess<'n> for Elements<'n, '_> {
                 at,
                 state: self.reader.state,
             };
-            return seed.deserialize(element).map(Some);
+            return seed
+                .deserialize(element)
+                .map(Some)
+                .map_err(|broken| broken.at(&at, node.place));
         }
         Ok(None)
     }
@@ -377,30 +406,24 @@ impl<'n> SeqAccess<'n> for Elements<'n, '_> {
 
 struct Members<'n, 't> {
     reader: Reader<'n, 't>,
-    members: &'n [Member],
+    members: &'n [Member<'n>],
     /// Fields of the struct that is read; `None` for a free mapping.
     known: Option<&'static [&'static str]>,
-    current: Option<&'n Member>,
+    current: Option<&'n Member<'n>>,
 }
 
 impl Members<'_, '_> {
     /// Whether a member of a struct is passed over: `null`, or unknown, which is noted.
-    fn passed_over(&self, member: &Member, at: &Trail<'_>) -> bool {
+    fn passed_over(&self, member: &Member<'_>, at: &Trail<'_>) -> bool {
         let Some(known) = self.known else {
             return false;
         };
-        if !known.contains(&member.key.as_str()) {
-            let mut unknown = self.reader.state.unknown.borrow_mut();
-            if unknown.len() < MOST_FINDINGS {
-                unknown.push(Finding {
-                    path: at.path(),
-                    place: member.key_place,
-                    fault: Fault::UnknownField {
-                        field: member.key.clone(),
-                        known,
-                    },
-                });
-            }
+        if !known.contains(&&*member.key) {
+            let fault = Fault::UnknownField {
+                field: member.key.clone().into_owned(),
+                known,
+            };
+            self.reader.state.note(at, member.key_place, fault);
             return true;
         }
         member.node.value == Value::Null
@@ -421,7 +444,7 @@ impl<'n> MapAccess<'n> for Members<'n, '_> {
                 continue;
             }
             self.current = Some(member);
-            let key: StrDeserializer<'_, Broken> = member.key.as_str().into_deserializer();
+            let key: StrDeserializer<'_, Broken> = (&*member.key).into_deserializer();
             return seed
                 .deserialize(key)
                 .map(Some)
@@ -436,17 +459,20 @@ impl<'n> MapAccess<'n> for Members<'n, '_> {
             .take()
             .expect("serde asks for a value only after its key");
         let at = self.reader.at.to(Step::Member(&member.key));
-        seed.deserialize(Reader {
+        let place = place_of(member);
+        let value = seed.deserialize(Reader {
             node: &member.node,
-            place: place_of(member),
+            place,
             at,
             state: self.reader.state,
-        })
+        });
+        // A type that reads a text and then refuses it does not know where it stands.
+        value.map_err(|broken| broken.at(&at, place))
     }
 }
 
 /// Where a member is shown: at its value when that is a scalar, else at its key, which an editor would underline.
-pub(super) fn place_of(member: &Member) -> Place {
+pub(super) fn place_of(member: &Member<'_>) -> Place {
     match member.node.value {
         Value::List(_) | Value::Map(_) | Value::Null => member.key_place,
         _ => member.node.place,

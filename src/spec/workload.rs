@@ -14,6 +14,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::duration::Span;
+use super::relations::{Dependency, Hook, OnFailure};
+use super::schema::one_of;
 
 /// The API version of every kind in this build.
 pub const API_VERSION: &str = "cloudstation.io/v1";
@@ -22,11 +24,11 @@ pub const API_VERSION: &str = "cloudstation.io/v1";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Workload {
-    /// `cloudstation.io/v1`.
+    /// `cloudstation.io/v1`, the only one of this build.
     pub api_version: ApiVersion,
-    /// `Workload`.
+    /// `Workload`: one Nomad job in the terms of its users.
     pub kind: WorkloadKind,
-    /// Name and place.
+    /// Name, namespace and labels.
     pub metadata: Metadata,
     /// What is wanted.
     pub spec: WorkloadSpec,
@@ -53,15 +55,17 @@ pub enum WorkloadKind {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metadata {
-    /// The Nomad job id.
+    /// The Nomad job id: at most 512 bytes, no white space or control character. With `ports` it also names the services
+    /// (`<name>-<port>`: letters, digits and hyphens, at most 63 characters), unless `spec.service.name` does.
     pub name: String,
-    /// Nomad namespace. Default: that of the connection (`NOMAD_NAMESPACE`), else `default`.
+    /// Nomad namespace: 1 to 128 letters, digits and hyphens. Default: that of the connection (`NOMAD_NAMESPACE`), else `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Free labels for selecting; they do not reach the job, because changing job meta restarts every task.
+    /// Free labels, e.g. `team: storefront`. They do not reach the job, because changing job meta restarts every task.
+    /// `cs.prune: disabled` keeps the job from being pruned.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// Free notes for tools.
+    /// Free notes for people and tools; `cs` makes nothing of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
@@ -70,42 +74,46 @@ pub struct Metadata {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkloadSpec {
-    /// How Nomad runs it. Default: `service`.
+    /// Which of Nomad's schedulers runs it. Default: `service`.
     #[serde(default, rename = "type")]
     pub job_type: JobType,
-    /// How many allocations of the group. Default: 1. Not used by `system` and `sysbatch`.
+    /// How many copies (allocations) run at a time; 0 stops all of them and keeps the job. Not for `system`, which runs once
+    /// on every node. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
     /// Where the image comes from: exactly one of `image`, `git`, `archive`.
     pub source: Source,
-    /// How an image is built from `git` or `archive`.
+    /// How an image is built from `source.git` or `source.archive`; not used with `source.image`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<Build>,
-    /// How the image is pulled by the node.
+    /// How the node pulls the image: credentials, longest wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<Pull>,
-    /// Which process runs in the container.
+    /// Which process runs in the container. Default: what the image itself starts.
     #[serde(default, skip_serializing_if = "is_default")]
     pub container: Container,
-    /// What a task may use.
+    /// What the task may use: processor, memory, graphics processors.
     #[serde(default, skip_serializing_if = "is_default")]
     pub resources: Resources,
-    /// Which nodes may run it.
+    /// Which nodes may run it. Default: every node of Nomad's pool `default`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub placement: Placement,
     /// How its ports are registered for discovery.
     #[serde(default, skip_serializing_if = "is_default")]
     pub service: Service,
-    /// The container's ports. Each becomes a dynamic port, a service and a check.
+    /// The container's ports, each number once. Each becomes a dynamic port of the node, a service `<name>-<port>` and a health
+    /// check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Port>,
-    /// With no `ports`: take the first port that the image exposes (or 3000), private, with a TCP check. Default: false.
+    /// Without `ports`: take the first port that the image exposes, else 3000, private, with a TCP check. Not used with
+    /// `ports`. Default: false.
     #[serde(default, skip_serializing_if = "is_default")]
     pub detect_ports: bool,
-    /// Plain environment variables. Secrets belong under `secrets`.
+    /// Environment variables, by name: a text, or where the text is kept. A text stands in the job, readable by everybody who
+    /// may read jobs; what is secret takes a reference such as `{fromVault: "/kv/data/shop#password"}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, EnvValue>,
-    /// Secrets that Nomad renders at run time.
+    /// Access to Vault, and secrets that Nomad renders into the environment when a task starts.
     #[serde(default, skip_serializing_if = "is_default")]
     pub secrets: Secrets,
     /// Addresses of other services as environment variables.
@@ -117,27 +125,38 @@ pub struct WorkloadSpec {
     /// TLS certificates from a Vault PKI.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<Certificate>,
-    /// Files that are placed into the container.
+    /// Files that are placed into the container, with their content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
-    /// Storage.
+    /// Storage that outlives a container: CSI volumes. Not for `system` and `sysbatch`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
     /// How a new version replaces the old one. Only for `service`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rollout: Rollout,
-    /// What happens when a task ends by itself.
+    /// What Nomad does on the same node when a task ends by itself.
     #[serde(default, skip_serializing_if = "is_default")]
     pub restart: Restart,
-    /// Starts by the clock. Only for `batch` and `sysbatch`.
+    /// Starts by the clock, as cron does. Only for `batch` and `sysbatch`. Default: it runs once, when it is applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
     /// Starts on request, with a payload and meta. Only for `batch` and `sysbatch`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameterized: Option<Parameterized>,
-    /// What must be converged and healthy before this one is touched.
+    /// What must be ready before anything of this one is written. Cycles are refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<Dependency>,
+    /// Makes it a hook: it runs before or after others, once for each generation of what it serves. Only for `batch` and
+    /// `sysbatch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Hook>,
+    /// What follows when it does not become healthy in time. Default: `keep`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
+    /// Places in the Nomad job that belong to somebody else: no difference there is shown or written. JSON pointers into the
+    /// job as Nomad's API writes it, with names for entries of lists and `*` for any, e.g. `/TaskGroups/web/Count`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore_fields: Vec<String>,
     /// What the CloudStation platform calls this workload. Filled by `cs convert`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
@@ -184,11 +203,12 @@ impl JobType {
     }
 }
 
-/// Where the image comes from.
+/// Where the image comes from: exactly one of `image`, `git` and `archive`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("allOf" = one_of(&["image", "git", "archive"])))]
 pub struct Source {
-    /// A ready image, e.g. `registry.example.com/shop:1.4.2`.
+    /// A ready image, with tag or digest, e.g. `registry.example.com/shop:1.4.2`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// A Git repository to build from.
@@ -203,14 +223,16 @@ pub struct Source {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GitSource {
-    /// `owner/name` on the provider's host, or a full URL without credentials.
+    /// `owner/name` on the provider's host, e.g. `acme/shop`, or a full `https://` address without credentials.
     pub repository: String,
-    /// Branch, tag or commit.
+    /// Branch, tag, or full commit (40 hexadecimal digits), e.g. `main`.
     pub revision: String,
-    /// Whose host: `github`, `gitlab`, `bitbucket`. Default: `github`.
+    /// Whose host `owner/name` is on: `github`, `gitlab` or `bitbucket`; own servers by `CS_GITLAB_URL` and so on. Default:
+    /// `github`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["github", "gitlab", "bitbucket"]))]
     pub provider: Option<String>,
-    /// Token for private repositories.
+    /// Token for private repositories. Default: the repository is read without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<SecretRef>,
 }
@@ -219,12 +241,12 @@ pub struct GitSource {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ArchiveSource {
-    /// Its address. Presigned, hence a secret.
+    /// Where its address is kept. Addresses of uploads are presigned, hence secret.
     pub url: SecretRef,
     /// SHA-256 that the archive must have, in hexadecimal. Default: not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// The platform's id of the upload.
+    /// The CloudStation platform's id of the upload. Filled by `cs convert`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload_id: Option<String>,
 }
@@ -233,37 +255,42 @@ pub struct ArchiveSource {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Build {
-    /// `csdocker`, `nixpacks`, `railpack` or `noop`. Default: detected.
+    /// `csdocker` (a Dockerfile), `nixpacks`, `railpack`, or `noop` (build nothing). Default: `csdocker` first when there is a
+    /// Dockerfile, then `railpack`, then `nixpacks`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["csdocker", "nixpacks", "railpack", "noop"]))]
     pub builder: Option<String>,
-    /// Directory inside the source. Default: its top.
+    /// Directory inside the source that is built, e.g. `services/shop`. Default: its top.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_directory: Option<String>,
-    /// Relative to the root directory. Default: detected, else `Dockerfile`.
+    /// Path of the Dockerfile, relative to `rootDirectory`. Default: `Dockerfile`, else `dockerfile`, `Dockerfile.prod`,
+    /// `.production`, `.dev` or `.development`, the first that is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<String>,
-    /// Build command for nixpacks and railpack.
+    /// Build command for `nixpacks` and `railpack`, e.g. `npm run build`. Default: theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// Start command that nixpacks and railpack put into the image; other builders leave it to the container.
+    /// Start command that `nixpacks` and `railpack` put into the image; with other builders use `container.startCommand`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_command: Option<String>,
-    /// Name of the built image without tag. Default: the workload's name.
+    /// Name of the built image, without registry and tag, e.g. `team/shop`. Default: the workload's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Tag of the built image. Default: `latest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-    /// Build arguments.
+    /// Build arguments of the Dockerfile; variables for `nixpacks` and `railpack`. They stay readable in the image's history:
+    /// nothing secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub args: BTreeMap<String, String>,
-    /// Environment of the build.
+    /// Environment of the build, as more build arguments. Nothing secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// Where the image is pushed.
+    /// Where the image is pushed, and as whom. Default: to `REGISTRY_URL`, with the credentials of the
+    /// environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<Push>,
-    /// Secrets that are read from Vault for the build.
+    /// Secrets that are read from Vault for the build; each key becomes a secret that a build step can mount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<BuildVault>,
 }
@@ -272,19 +299,20 @@ pub struct Build {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Push {
-    /// Do not push at all. Default: false.
+    /// Do not push at all: the image stays in the engine that built it. Default: false.
     #[serde(default, skip_serializing_if = "is_default")]
     pub disabled: bool,
-    /// Registry host, in front of the image name.
+    /// Registry host, in front of the image name, e.g. `registry.example.com`. Default: that of `REGISTRY_URL`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<String>,
-    /// Namespace inside the registry.
+    /// Path inside the registry that replaces the image's own; services then share a repository and are told apart by
+    /// digest. Default: `REGISTRY_NAMESPACE`, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// User name.
+    /// User name for the registry. Default: `REGISTRY_USERNAME`, else Docker's own configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<SecretRef>,
-    /// Password.
+    /// Password for the registry. Default: `REGISTRY_PASSWORD`, else Docker's own configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretRef>,
 }
@@ -293,13 +321,13 @@ pub struct Push {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BuildVault {
-    /// Address of Vault.
+    /// Address of Vault, e.g. `https://vault.example.com:8200`.
     pub address: String,
-    /// AppRole's role id.
+    /// The role id of the AppRole.
     pub role_id: SecretRef,
-    /// AppRole's secret id.
+    /// The secret id of the AppRole.
     pub secret_id: SecretRef,
-    /// What is read, e.g. `secret/data/shop?version=1`.
+    /// What is read: a KV path, e.g. `secret/data/shop`, with `?version=1` for a certain version.
     pub path: String,
 }
 
@@ -307,13 +335,14 @@ pub struct BuildVault {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Pull {
-    /// Vault path whose keys `registry_username` and `registry_password` are rendered for the driver.
+    /// Vault path whose keys `registry_username` and `registry_password` are rendered for the driver, e.g.
+    /// `/acr/data/registry`. Needs `secrets.vault`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault_path: Option<String>,
-    /// Hand these credentials to the driver. Default: false.
+    /// Pull with these credentials. Default: false.
     #[serde(default, skip_serializing_if = "is_default")]
     pub authenticate: bool,
-    /// Longest pull. Default: 30m.
+    /// Longest pull of the image, more than zero. Default: `30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
 }
@@ -322,25 +351,29 @@ pub struct Pull {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Container {
-    /// User, or user and group. Default: that of the image.
+    /// User of the process, or user and group, by name or number, e.g. `"1000"` or `"1000:1000"`; numbers in quotes. Default:
+    /// that of the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Docker's `command`.
+    /// Docker's `command`: replaces the first word of what the image starts. Most want `startCommand` or `args` instead.
+    /// Default: the image's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
     /// Replaces the image's entrypoint. Default: the image's, or `["/bin/sh", "-c"]` with a `startCommand`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entrypoint: Vec<String>,
-    /// Arguments, each handed over as it is. Not together with `startCommand`.
+    /// Arguments, each handed over as it is, without a shell. Not together with `startCommand` or `exports`. Default: the
+    /// image's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
-    /// A line for the shell, handed to the entrypoint as its only argument.
+    /// A line for the shell, handed to the entrypoint as its only argument, e.g. `exec ./worker --queue "$QUEUE"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_command: Option<String>,
-    /// `export NAME=VALUE;` in front of the start command; the shell expands the values.
+    /// Variables that the shell sets in front of `startCommand` (`export NAME=VALUE;`), and whose values it expands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exports: Vec<Export>,
-    /// Name of the task. Default: the deployment id of `platform`, else the workload's name.
+    /// Name of the task inside the job: no slashes, at most 255 bytes. Default: `platform.deploymentId`, else the workload's
+    /// name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_name: Option<String>,
 }
@@ -349,7 +382,7 @@ pub struct Container {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Export {
-    /// Its name.
+    /// Name of the variable: letters, digits and `_`.
     pub name: String,
     /// Its value as the shell is to read it, e.g. `$(cat /secrets/key)`.
     pub value: String,
@@ -359,16 +392,20 @@ pub struct Export {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Resources {
-    /// MHz. Default: 200.
+    /// Processor share in MHz, at least 1; more may be used while the node has some to spare. Default: 200.
+    #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<u32>,
-    /// MB. Default: 200.
+    /// Memory in MB that is reserved on the node, at least 10. Default: 200.
+    #[schemars(range(min = 10))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u32>,
-    /// MB that may be used when the node has room. Default: twice `memory`, at least 512; 2000 when `memory` is left out.
+    /// Most memory in MB, used while the node has room; at least `memory`. A task that wants more is killed. Default: twice
+    /// `memory`, at least 512; 2000 when `memory` is left out.
+    #[schemars(range(min = 10))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_max: Option<u32>,
-    /// Graphics processors.
+    /// Graphics processors. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<Gpu>,
 }
@@ -377,9 +414,9 @@ pub struct Resources {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Gpu {
-    /// How many.
+    /// How many; 0 is none.
     pub count: u32,
-    /// Model; nodes carry it in their class.
+    /// Model, e.g. `L4`: only nodes of that node class are taken. Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
 }
@@ -388,13 +425,14 @@ pub struct Gpu {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Placement {
-    /// Node pool. Default: `gpu-minions` with GPUs, else Nomad's `default`.
+    /// Node pool: 1 to 128 letters, digits, hyphens or underscores. With GPUs it is always `gpu-minions`. Default: Nomad's
+    /// pool `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_pool: Option<String>,
-    /// Node classes, any of them. Ignored with GPUs, whose model selects the class.
+    /// Node classes, any of them. Ignored with GPUs, whose model selects the class. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub node_classes: Vec<String>,
-    /// Datacenters, `*` allowed. Default: all.
+    /// Datacenters, with `*` for any characters, e.g. `fr-*`. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub datacenters: Vec<String>,
     /// Nomad region. Default: that of the connection.
@@ -406,13 +444,14 @@ pub struct Placement {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Service {
-    /// Stem of the service names `<name>-<port>` and name of the group. Default: the workload's name.
+    /// Stem of the service names `<name>-<port>`, and name of the task group: letters, digits and hyphens. Default: the
+    /// workload's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Who keeps the services. Default: `consul`.
+    /// Who keeps the services: Consul, or Nomad itself on clusters without Consul. Default: `consul`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ServiceProvider>,
-    /// Suffix of the route tags of public ports. Default: `cloud-station.app`.
+    /// Domain below which the `domain` of a public port is routed. Default: `cloud-station.app`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_domain: Option<String>,
 }
@@ -421,7 +460,7 @@ pub struct Service {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceProvider {
-    /// Consul.
+    /// Consul, through the Consul agent of the node.
     #[default]
     Consul,
     /// Nomad's own service discovery.
@@ -432,21 +471,22 @@ pub enum ServiceProvider {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Port {
-    /// Number inside the container, 1 to 65535.
+    /// Number inside the container, 1 to 65535. The node's own port is chosen by Nomad.
+    #[schemars(range(min = 1))]
     pub port: u16,
-    /// What is spoken: `http`, `tcp`, `grpc`, `none`. Default: `http`.
+    /// What is spoken; decides how health is checked and how a public port is routed. Default: `http`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<PortProtocol>,
-    /// Reachable from outside. Default: false.
+    /// Reachable from outside the cluster, through its load balancer. Default: false.
     #[serde(default, skip_serializing_if = "is_default")]
     pub public: bool,
-    /// Subdomain below the cluster's domain. Only routed when public.
+    /// Subdomain below `service.clusterDomain`, e.g. `shop`. Only routed when the port is public.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// A domain of the user's own. Only routed when public.
+    /// A domain of the user's own, e.g. `shop.example.com`. Only routed when the port is public.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_domain: Option<String>,
-    /// How health is checked. Default: by the protocol, every 30s.
+    /// How health is checked; a rollout goes on only while it passes. Default: by the protocol, every 30s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<Check>,
 }
@@ -455,14 +495,14 @@ pub struct Port {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PortProtocol {
-    /// HTTP.
+    /// HTTP; checked by a request.
     #[default]
     Http,
-    /// A plain connection. Public ones get the load balancer's tag.
+    /// A plain connection, and checked by one. Public ones get the load balancer's tag.
     Tcp,
-    /// gRPC.
+    /// gRPC; checked by its health protocol, with the provider `nomad` by a connection.
     Grpc,
-    /// Unknown; checked like TCP.
+    /// Something else; checked by a connection.
     None,
 }
 
@@ -470,19 +510,20 @@ pub enum PortProtocol {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Check {
-    /// `http`, `tcp` or `grpc`. Default: by the port's protocol.
+    /// How it asks. `grpc` needs the provider `consul`. Default: by the port's protocol, `tcp` where that is `none`.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub check_type: Option<CheckType>,
-    /// Path of an http check. Default: `/`.
+    /// Path of an http check, with its query, e.g. `/healthz`. Default: `/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// At least 1s. Default: 30s.
+    /// Time between two checks, at least 1s. Default: `30s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Span>,
-    /// At least 1s. Default: 30s.
+    /// Longest wait for an answer, at least 1s. Default: `30s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
-    /// Another of the ports. Default: the port itself.
+    /// Another of the workload's ports, which is asked instead. Default: the port itself.
+    #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
 }
@@ -491,12 +532,12 @@ pub struct Check {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckType {
-    /// GET; 2xx passes.
+    /// A GET request; an answer of 200 to 299 passes.
     Http,
-    /// A connection.
+    /// A connection; it passes when it is accepted.
     #[default]
     Tcp,
-    /// gRPC health protocol.
+    /// The gRPC health protocol.
     Grpc,
 }
 
@@ -544,17 +585,19 @@ impl<'de> Deserialize<'de> for EnvValue {
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("allOf" = one_of(&["fromEnv", "fromFile", "fromVault", "fromVariable"])))]
 pub struct SecretRef {
-    /// An environment variable of `cs`.
+    /// Name of an environment variable, read where `cs` runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_env: Option<String>,
-    /// A file that `cs` can read; a trailing newline is dropped.
+    /// Path of a file, read where `cs` runs; a trailing newline is dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_file: Option<String>,
-    /// A key in Vault: `path#key`. Rendered by Nomad at run time.
+    /// A key in Vault as `path#key`, e.g. `/kv/data/shop#password`. Rendered by Nomad when the task starts;
+    /// needs `secrets.vault`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_vault: Option<String>,
-    /// A key of a Nomad variable: `path#key`. Rendered by Nomad at run time.
+    /// A key of a Nomad variable as `path#key`, e.g. `nomad/jobs/shop#password`. Rendered by Nomad when the task starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_variable: Option<String>,
 }
@@ -574,7 +617,7 @@ impl SecretRef {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Secrets {
-    /// From Vault.
+    /// Access to Vault, which every `fromVault`, connection, certificate and pull credential needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<VaultSecrets>,
 }
@@ -583,16 +626,16 @@ pub struct Secrets {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VaultSecrets {
-    /// Policies of the task's token. Nomad 1.10 and newer ignore them and use workload identity.
+    /// Policies of the task's token, for Nomad before 1.10; newer ones use workload identity (`role`) instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
     /// Vault role for workload identity. Default: the cluster's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// KV v2 paths (`/kv/data/…`) whose keys all become environment variables; later ones win.
+    /// KV v2 paths whose keys all become environment variables, e.g. `/kv/data/shop`; later ones win.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
-    /// What Nomad does to the task when they change: `noop`, `restart`. Default: `noop`.
+    /// What Nomad does to the task when they change. Default: `noop`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change_mode: Option<ChangeMode>,
 }
@@ -601,10 +644,10 @@ pub struct VaultSecrets {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeMode {
-    /// Nothing.
+    /// Nothing; the new values wait for the next start.
     #[default]
     Noop,
-    /// Restart it.
+    /// Restart it with the new values.
     Restart,
 }
 
@@ -612,11 +655,11 @@ pub enum ChangeMode {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Link {
-    /// Name of the variable.
+    /// Name of the variable: letters, digits, `_`, `-` or `.`, with a letter or `_` first.
     pub variable: String,
-    /// Name of the service, e.g. `pg-main-5432`.
+    /// Name of the service, `<name>-<port>`, e.g. `pg-main-5432`.
     pub service: String,
-    /// What of it. Default: `address`, that is `host:port`.
+    /// What of its first instance: both, host or port. Default: `address`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub value: LinkValue,
 }
@@ -638,15 +681,16 @@ pub enum LinkValue {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Connection {
-    /// Name of the variable.
+    /// Name of the variable: letters, digits, `_`, `-` or `.`, with a letter or `_` first.
     pub variable: String,
-    /// The text, with `{{ $NAME }}` for a secret, `{{ .Address }}` and `{{ .Port }}` for the service.
+    /// The text, with `{{ $KEY }}` for a key of the secret, `{{ .Address }}` and `{{ .Port }}` for the service, e.g.
+    /// `postgres://{{ $PG_USER }}@{{ .Address }}:{{ .Port }}/orders`.
     pub pattern: String,
-    /// Name of the service.
+    /// Name of the service, `<name>-<port>`, e.g. `pg-main-5432`.
     pub service: String,
-    /// Vault path (`/kv/data/…`) of the secrets.
+    /// KV v2 path of the secrets in Vault, e.g. `/kv/data/pg`. Needs `secrets.vault`.
     pub secret_path: String,
-    /// Keys of the secret that the pattern uses.
+    /// Keys of the secret that the pattern uses as `{{ $KEY }}`: letters, digits and `_`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
 }
@@ -657,13 +701,13 @@ pub struct Connection {
 pub struct Certificate {
     /// Vault path that issues, e.g. `pki/issue/shop`.
     pub pki_path: String,
-    /// Common name.
+    /// Common name of the certificate, e.g. `shop.service.consul`.
     pub common_name: String,
-    /// How long it is valid, as Vault reads it.
+    /// How long it is valid, as Vault reads it, e.g. `24h`.
     pub ttl: String,
-    /// Where the certificate is written, relative to the task's directory.
+    /// Where the certificate is written, relative to the task's directory, e.g. `secrets/tls.crt`.
     pub cert_path: String,
-    /// Where the key is written.
+    /// Where the key is written, relative to the task's directory, e.g. `secrets/tls.key`.
     pub key_path: String,
 }
 
@@ -671,12 +715,12 @@ pub struct Certificate {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct File {
-    /// Where in the container, without a leading slash.
+    /// Where in the container, from its root; no `..` and no `:`, e.g. `etc/shop/app.yaml`. Each path once.
     pub path: String,
-    /// Its text. Not together with `contentBase64`.
+    /// Its text, as it is: nothing in it is expanded. Not together with `contentBase64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
-    /// Its bytes in base64.
+    /// Its bytes in base64, for content that is no text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_base64: Option<String>,
 }
@@ -685,9 +729,9 @@ pub struct File {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Volume {
-    /// Id of a CSI volume; each allocation claims `<id>[<its index>]`.
+    /// Id of a CSI volume, without index: the first copy claims `<id>[0]`, the second `<id>[1]`. They must exist.
     pub csi: String,
-    /// Where in the container. Default: `/data`.
+    /// Absolute paths in the container at which it is mounted. Default: `/data`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<String>,
 }
@@ -696,25 +740,30 @@ pub struct Volume {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rollout {
-    /// Allocations that prove the new version first. Default: 1; 0 with volumes, which cannot be claimed twice.
+    /// How many copies of the new version run beside the old ones first, to prove it. With `volumes` it must be 0, because a
+    /// volume cannot be claimed twice. Default: 1; 0 with `volumes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<u32>,
-    /// Promote the canaries when they are healthy. Default: true; false without canaries.
+    /// Promote the canaries as soon as all of them are healthy; otherwise `cs promote` does. Default: true; false without
+    /// canaries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_promote: Option<bool>,
-    /// Go back to the last stable version when it fails. Default: true.
+    /// Let Nomad go back to the last stable version when the rollout fails. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_revert: Option<bool>,
-    /// How long an allocation must be healthy. Default: 15s.
+    /// How long a copy must stay healthy before it counts; shorter than `healthyDeadline`. Default: `15s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_healthy_time: Option<Span>,
-    /// Until when an allocation must be healthy. Default: 40m.
+    /// Longest time until a copy must be healthy, the pull of its image included; shorter than `progressDeadline`. Default:
+    /// `40m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthy_deadline: Option<Span>,
-    /// Longest wait for the next healthy allocation. Default: 1h.
+    /// Longest wait for the next healthy copy, after which the rollout fails; with 0 it fails at the first unhealthy copy.
+    /// Default: `1h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_deadline: Option<Span>,
-    /// How many at a time. Default: 1.
+    /// How many copies are replaced at a time, at least 1. Default: 1.
+    #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_parallel: Option<u32>,
 }
@@ -723,16 +772,16 @@ pub struct Rollout {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Restart {
-    /// Restarts per interval. Default: 5.
+    /// Restarts within one `interval`; with their delays they must fit into it. Default: 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
-    /// Default: 3m.
+    /// Time in which the restarts are counted, at least 5s. Default: `3m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Span>,
-    /// Default: 15s.
+    /// Pause before a restart. Default: `15s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Span>,
-    /// When the attempts are used up: wait (`delay`) or give up (`fail`). Default: `delay`.
+    /// What follows when the attempts are used up. Default: `delay`; `fail` with `attempts: 0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<RestartMode>,
 }
@@ -741,10 +790,10 @@ pub struct Restart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RestartMode {
-    /// Wait for the next interval.
+    /// Wait for the next interval, then try again, for ever.
     #[default]
     Delay,
-    /// The allocation fails.
+    /// The allocation fails; Nomad may start another one elsewhere.
     Fail,
 }
 
@@ -752,13 +801,13 @@ pub enum RestartMode {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Schedule {
-    /// Minute, hour, day of month, month, day of week; a sixth field is the year, with seven the first is the second.
-    /// Or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
+    /// When it starts: minute, hour, day of month, month, day of week, e.g. `30 4 * * MON-FRI`. A sixth field is the year;
+    /// with seven the first is the second. Or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
     pub cron: String,
-    /// IANA name. Default: `UTC`.
+    /// Time zone of the expression, an IANA name, e.g. `Europe/Paris`. Default: `UTC`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// Skip a start while the last run goes on. Default: true.
+    /// Skip a start while the last run still goes on. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prohibit_overlap: Option<bool>,
 }
@@ -767,7 +816,7 @@ pub struct Schedule {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Parameterized {
-    /// `optional`, `required` or `forbidden`. Default: `optional`.
+    /// Whether a request brings a payload. Default: `optional`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Payload>,
     /// Meta keys that each request must bring.
@@ -782,58 +831,44 @@ pub struct Parameterized {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Payload {
-    /// It may.
+    /// It may bring one.
     #[default]
     Optional,
-    /// It must.
+    /// It must bring one.
     Required,
-    /// It must not.
+    /// It must not bring one.
     Forbidden,
-}
-
-/// Something that must be converged first.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Dependency {
-    /// `Workload` or `NomadJob`. Default: `Workload`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// Its name.
-    pub name: String,
-    /// Its namespace. Default: the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
 }
 
 /// What the CloudStation platform calls this workload.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Platform {
-    /// Its deployment. A new one always rolls, a repeat of the same one never does.
+    /// Id of the deployment. A new one always rolls, a repeat of the same one never does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<String>,
     /// The database key of the deployment's job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_job_id: Option<i64>,
-    /// Its service.
+    /// Id of the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_id: Option<String>,
-    /// Its project.
+    /// Id of the project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project_id: Option<String>,
-    /// Its owner.
+    /// Id of the owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_id: Option<String>,
-    /// Its team.
+    /// Id of the team.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team_id: Option<String>,
-    /// Who asked.
+    /// Number of the user who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<i64>,
     /// How many deployments there were before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_count: Option<i64>,
-    /// Its backend.
+    /// The REST interface that hears how the deployment goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<Backend>,
     /// Keep the `pack.*` meta that the replaced runner needs to take over again. Default: false.
@@ -845,7 +880,7 @@ pub struct Platform {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Backend {
-    /// Base address.
+    /// Base address, e.g. `https://api.example.com`.
     pub url: String,
     /// Access token.
     pub token: SecretRef,
@@ -855,10 +890,10 @@ pub struct Backend {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cluster {
-    /// Its address.
+    /// Its address, e.g. `https://nomad.example.com:4646`. Default: that of the connection (`NOMAD_ADDR`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// ACL token.
+    /// Its ACL token. Default: that of the connection (`NOMAD_TOKEN`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<SecretRef>,
 }

@@ -1,9 +1,9 @@
 //! The examples under `specs/` and in the documentation are valid, and mean what they say.
 
-use cs::desired::{Desired, DesiredEnv, Options, references, validate};
+use cs::desired::{Desired, DesiredEnv, Options, native, references, validate};
 use cs::secret::Secret;
-use cs::spec::parse;
 use cs::spec::workload::{CheckType, RestartMode, ServiceProvider};
+use cs::spec::{Resource, parse};
 
 use super::{files, options, repository};
 
@@ -17,7 +17,7 @@ fn offline() -> Options {
 fn desired(name: &str) -> Desired {
     let text = std::fs::read_to_string(repository("specs").join(name)).unwrap();
     let documents = parse(name, &text).unwrap();
-    validate(&documents[0].workload, &offline()).unwrap()
+    validate(documents[0].workload().unwrap(), &offline()).unwrap()
 }
 
 #[test]
@@ -27,7 +27,10 @@ fn every_example_is_valid_and_names_the_schema() {
         let modeline = "# yaml-language-server: $schema=../schemas/cloudstation.io_v1.json\n";
         assert!(text.starts_with(modeline), "{path:?}");
         for document in parse(&path.to_string_lossy(), &text).unwrap() {
-            validate(&document.workload, &offline()).unwrap();
+            match &document.resource {
+                Resource::Workload(workload) => drop(validate(workload, &offline()).unwrap()),
+                Resource::NomadJob(job) => assert_eq!(native::check(job, None, &|_| None), []),
+            }
         }
     }
 }
@@ -86,13 +89,13 @@ fn secrets_are_looked_up_rendered_or_left_to_vault() {
     let text = std::fs::read_to_string(path).unwrap();
     let document = parse("orders.yaml", &text).unwrap().remove(0);
     let mut options = options();
-    for reference in references(&document.workload) {
+    for reference in references(document.workload().unwrap()) {
         options
             .secrets
             .insert(reference.clone(), Secret::new("canary-value"));
     }
     assert_eq!(options.secrets.len(), 2);
-    let orders = validate(&document.workload, &options).unwrap();
+    let orders = validate(document.workload().unwrap(), &options).unwrap();
     assert_eq!(
         orders.env["SESSION_KEY"],
         DesiredEnv::Secret(Secret::new("canary-value"))

@@ -13,9 +13,10 @@ fn findings(name: &str, text: &str) -> Vec<Diagnostic> {
     };
     let mut found = Vec::new();
     for document in &documents {
-        let issues = validate(&document.workload, &options())
-            .err()
-            .unwrap_or_default();
+        let Some(workload) = document.workload() else {
+            continue;
+        };
+        let issues = validate(workload, &options()).err().unwrap_or_default();
         found.extend(
             issues
                 .into_iter()

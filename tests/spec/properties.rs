@@ -12,7 +12,7 @@ fn read_and_validate(text: &str) {
     match parse("any.yaml", text) {
         Ok(documents) => {
             for document in documents {
-                for issue in validate(&document.workload, &options())
+                for issue in validate(document.workload().unwrap(), &options())
                     .err()
                     .unwrap_or_default()
                 {
@@ -173,12 +173,12 @@ proptest! {
     #[test]
     fn a_workload_survives_being_written_and_read_again(document in document()) {
         if let Ok(documents) = parse("a.yaml", &document.to_string()) {
-            let workload = &documents[0].workload;
+            let workload = documents[0].workload().unwrap();
             let json = serde_json::to_string(workload).unwrap();
             let again: Workload = serde_json::from_str(&json).unwrap();
             prop_assert_eq!(&again, workload);
             let from_yaml = parse("b.yaml", &json).unwrap();
-            prop_assert_eq!(&from_yaml[0].workload, workload);
+            prop_assert_eq!(from_yaml[0].workload().unwrap(), workload);
         }
     }
 }
