@@ -5,7 +5,7 @@
 //! the Dockerfile asks for it, because layers that contain it change with every commit, and it may hold credentials.
 
 mod dockerignore;
-mod pattern;
+pub(crate) mod pattern;
 mod tar;
 mod walk;
 

@@ -10,7 +10,7 @@
 
 /// A pattern that is well formed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     /// What every match begins with.
     literal_start: String,
     shape: Shape,
@@ -46,11 +46,11 @@ enum Token {
 }
 
 /// The broken rule.
-pub(super) type Malformed = &'static str;
+pub(crate) type Malformed = &'static str;
 
 impl Pattern {
     /// Reads a pattern whose path is clean already.
-    pub(super) fn parse(text: &str) -> Result<Self, Malformed> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Malformed> {
         let tokens = tokens(text)?;
         let literal_start = literal(&tokens).0;
         let shape = match tokens.as_slice() {
@@ -79,7 +79,7 @@ impl Pattern {
     }
 
     /// Whether it matches a path, without regard to what is above the path.
-    pub(super) fn matches(&self, path: &str) -> bool {
+    pub(crate) fn matches(&self, path: &str) -> bool {
         match &self.shape {
             Shape::Exact(exact) => path == exact,
             Shape::Prefix(prefix) => path.starts_with(prefix),

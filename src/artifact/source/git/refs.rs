@@ -15,6 +15,9 @@ const NAMED_BRANCHES: usize = 5;
 const HEADS: &str = "refs/heads/";
 const TAGS: &str = "refs/tags/";
 
+/// The branch that a repository shows first.
+const HEAD: &str = "HEAD";
+
 /// A revision that the server has, and the way to it.
 #[derive(Debug, Clone)]
 pub struct Resolved {
@@ -147,7 +150,7 @@ struct Search {
 
 impl Search {
     fn new(revision: &str) -> Self {
-        let names = if revision.starts_with("refs/") {
+        let names = if revision.starts_with("refs/") || revision == HEAD {
             vec![revision.to_owned()]
         } else {
             vec![format!("{HEADS}{revision}"), format!("{TAGS}{revision}")]
@@ -273,6 +276,16 @@ mod tests {
     fn chosen(revision: &str, references: &[(&str, Oid, Option<Oid>)]) -> Option<(String, Oid)> {
         let choice = search(revision, references).choice()?;
         Some((choice.name, choice.commit))
+    }
+
+    #[test]
+    fn head_is_what_the_repository_shows_first() {
+        let all = [
+            ("HEAD", id('1'), None),
+            ("refs/heads/main", id('1'), None),
+            ("refs/heads/HEAD", id('2'), None),
+        ];
+        assert_eq!(chosen("HEAD", &all), Some(("HEAD".into(), id('1'))));
     }
 
     #[test]
