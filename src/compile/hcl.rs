@@ -252,7 +252,7 @@ impl Optionally for BlockBuilder {
 ///
 /// hcl-rs can quote too, but leaves `$${` as it is once the text has another `${` in front, and the parser would take
 /// one `$` away. Here every `${` and `%{` is doubled, which the parser undoes whatever stands before it.
-fn text(text: &str) -> Expression {
+pub(crate) fn text(text: &str) -> Expression {
     let mut quoted = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {

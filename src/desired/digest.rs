@@ -264,7 +264,11 @@ mod tests {
             "files": [{"path": "f", "content": "x"}], "volumes": [{"csi": "v"}], "container": {"args": ["a", "b"]},
             "schedule": {"cron": "@daily"}, "parameterized": {"metaRequired": ["m"]}}}"##;
         let document = parse("full", text).unwrap().remove(0);
-        validate(&document.workload, &Options::new("o".parse().unwrap())).unwrap()
+        validate(
+            document.workload().unwrap(),
+            &Options::new("o".parse().unwrap()),
+        )
+        .unwrap()
     }
 
     type Change = fn(&mut Desired);

@@ -5,6 +5,7 @@
 
 pub mod defaults;
 pub mod digest;
+pub mod native;
 pub mod validate;
 
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 //!
 //! One file a theme: `identity` who and where, `process` image, container and resources, `network` ports and services,
 //! `environment` variables and secrets, `storage` files and volumes, `rollout` update and restart, `start` cron and
-//! requests. Each theme returns its part of [`Desired`] and adds what it finds to the list; nothing stops at the first.
+//! requests, `relations` what it waits for and whom it serves. Each theme returns its part of [`Desired`] and adds what it finds to the list; nothing stops at the first.
 //!
 //! The rules are those of Nomad 2.0 (each was tried against `PUT /v1/validate/job`) plus what Nomad accepts and then
 //! fails at run time. Pure: references to secrets are resolved by the caller, which finds them with [`references`].
@@ -14,6 +14,7 @@ mod issues;
 mod network;
 mod nul;
 mod process;
+mod relations;
 mod rollout;
 mod start;
 mod storage;
@@ -29,6 +30,7 @@ use crate::secret::Secret;
 use crate::spec::workload::{EnvValue, SecretRef, Workload};
 
 pub use issues::Issue;
+pub use relations::of_native;
 
 use super::{Desired, Digest, digest};
 use issues::Issues;
@@ -105,7 +107,9 @@ pub fn validate(workload: &Workload, options: &Options) -> Result<Desired, Vec<I
     let restart = rollout::restart(spec, &mut issues);
     let schedule = start::schedule(spec, &mut issues);
     let parameterized = start::parameterized(spec, &mut issues);
-    identity::dependencies(workload, &mut issues);
+    relations::dependencies(&workload.metadata, &spec.depends_on, &mut issues);
+    relations::ignored_fields(&spec.ignore_fields, &mut issues);
+    relations::hook(spec, &mut issues);
     let Some(id) = identity.id.filter(|_| issues.is_empty()) else {
         return Err(issues.into_list());
     };

@@ -37,7 +37,7 @@ pub(super) fn check(workload: &Workload, issues: &mut Issues) -> Identity {
     }
 }
 
-fn parsed<T: FromStr<Err = InvalidId>>(
+pub(super) fn parsed<T: FromStr<Err = InvalidId>>(
     text: &str,
     code: &'static str,
     path: &str,
@@ -189,37 +189,4 @@ pub(super) fn labels(id: &JobId, service: &str, workload: &Workload) -> BTreeMap
     .filter(|(_, value)| !value.is_empty())
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
-}
-
-/// Kinds that something may depend on.
-const DEPENDENCY_KINDS: [&str; 2] = ["Workload", "NomadJob"];
-
-pub(super) fn dependencies(workload: &Workload, issues: &mut Issues) {
-    let own_namespace = workload.metadata.namespace.as_deref();
-    for (index, dependency) in workload.spec.depends_on.iter().enumerate() {
-        let at = path::element("spec.dependsOn", index);
-        if let Some(kind) = &dependency.kind
-            && !DEPENDENCY_KINDS.contains(&kind.as_str())
-        {
-            let path = path::member(&at, "kind");
-            issues.add("dependency-kind", path, "must be `Workload` or `NomadJob`");
-        }
-        let name_path = path::member(&at, "name");
-        parsed::<JobId>(&dependency.name, "name", &name_path, issues);
-        let namespace = dependency.namespace.as_deref();
-        if let Some(namespace) = namespace {
-            let path = path::member(&at, "namespace");
-            parsed::<Namespace>(namespace, "namespace", &path, issues);
-        }
-        // Both kinds share the job ids of a namespace, so the kind makes no difference.
-        if dependency.name == workload.metadata.name
-            && (namespace.is_none() || namespace == own_namespace)
-        {
-            issues.add(
-                "depends-on-itself",
-                name_path,
-                "a workload cannot wait for itself",
-            );
-        }
-    }
 }

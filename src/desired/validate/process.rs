@@ -5,6 +5,7 @@ use super::{Options, text};
 use crate::desired::defaults;
 use crate::spec::Span;
 use crate::spec::path;
+use crate::spec::suggest::closest;
 use crate::spec::workload::{Container, Resources, SecretRef, Workload, WorkloadSpec};
 
 pub(super) struct Process {
@@ -46,6 +47,7 @@ pub(super) fn check(workload: &Workload, options: &Options, issues: &mut Issues)
         );
     }
     source_references(spec, issues);
+    builder(spec, issues);
     let (cpu_mhz, memory_mb, memory_max_mb) = resources(&spec.resources, issues);
     Process {
         image: image(spec, options, issues),
@@ -100,10 +102,28 @@ fn image(spec: &WorkloadSpec, options: &Options, issues: &mut Issues) -> String 
     image.clone()
 }
 
-/// References that are used before there is a job: by whoever fetches and builds.
+/// How images are built. Also the words of params, after `docker` has become `csdocker`.
+const BUILDERS: [&str; 4] = ["csdocker", "nixpacks", "railpack", "noop"];
+
+fn builder(spec: &WorkloadSpec, issues: &mut Issues) {
+    let Some(builder) = spec.build.as_ref().and_then(|build| build.builder.as_ref()) else {
+        return;
+    };
+    if !BUILDERS.contains(&builder.as_str()) {
+        let message = "must be `csdocker`, `nixpacks`, `railpack` or `noop`";
+        let help = closest(builder, BUILDERS).map_or_else(
+            || "leave it out to have it detected".to_owned(),
+            |known| format!("did you mean `{known}`?"),
+        );
+        issues.add_with_help("builder", "spec.build.builder", message, help);
+    }
+}
+
+/// References that are used by `cs` itself: to fetch, to build, to report.
 fn source_references(spec: &WorkloadSpec, issues: &mut Issues) {
     let push = spec.build.as_ref().and_then(|build| build.push.as_ref());
     let vault = spec.build.as_ref().and_then(|build| build.vault.as_ref());
+    let platform = spec.platform.as_ref();
     let references = [
         (
             "spec.source.git.token",
@@ -125,6 +145,16 @@ fn source_references(spec: &WorkloadSpec, issues: &mut Issues) {
         (
             "spec.build.vault.secretId",
             vault.map(|vault| &vault.secret_id),
+        ),
+        (
+            "spec.platform.backend.token",
+            platform.and_then(|platform| platform.backend.as_ref().map(|backend| &backend.token)),
+        ),
+        (
+            "spec.cluster.token",
+            spec.cluster
+                .as_ref()
+                .and_then(|cluster| cluster.token.as_ref()),
         ),
     ];
     for (path, reference) in references {
