@@ -9,6 +9,7 @@ mod control;
 mod deed;
 mod faults;
 mod http;
+mod jobspec;
 mod listener;
 pub mod routes;
 mod server;

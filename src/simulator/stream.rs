@@ -19,8 +19,8 @@ use super::world::{Event, EventLine};
 
 /// How often a silent stream says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// How often a followed log says so.
-const LOG_HEARTBEAT: Duration = Duration::from_secs(10);
+/// How often a followed log says so. Source: Nomad, `streamHeartbeatRate`.
+const LOG_HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// What a reader of the event stream wants.
 struct Wanted {
@@ -224,16 +224,13 @@ pub(super) fn logs(shared: &Arc<Shared>, request: &Request) -> Response {
 }
 
 impl Follower {
-    /// The next part; the end when the task has ended and all is said.
+    /// The next part. There is an end only when the allocation is forgotten: a log is followed beyond the end of its task.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             self.changed.mark_unchanged();
-            let (part, over) = self.look()?;
+            let part = self.look()?;
             if !part.is_empty() {
                 return Some(Bytes::from(part));
-            }
-            if over {
-                return None;
             }
             // Cancel-safe: all arms only wake the loop.
             tokio::select! {
@@ -248,22 +245,17 @@ impl Follower {
         }
     }
 
-    fn look(&mut self) -> Option<(Vec<u8>, bool)> {
+    fn look(&mut self) -> Option<Vec<u8>> {
         let world = self.shared.world();
         let log = log_of(&world, &self.request, &self.alloc).ok()?;
-        let over = world
-            .allocs
-            .get(&self.alloc)
-            .is_none_or(|alloc| alloc.client_terminal());
         let part = &log.as_bytes()[self.offset.min(log.len())..];
-        let from = self.offset;
         let sent = if self.request.query.flag("plain") {
             part.to_vec()
         } else {
-            frame(&self.request, part, from)
+            frame(&self.request, part, self.offset)
         };
         self.offset = log.len();
-        Some((sent, over))
+        Some(sent)
     }
 }
 

@@ -52,9 +52,9 @@ conformance! {
     rollouts: "H17-24",
     parents: "P1-14",
     blocking: "B1-8",
-    variables: "V1-13",
+    variables: "V1-19",
     stream: "X1-6",
     misc: "M1-9",
     reliance: "L1-14 L26",
-    tasks: "L15-25",
+    tasks: "L15-25 L27-30",
 }

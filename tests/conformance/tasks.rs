@@ -1,4 +1,7 @@
-//! L15-25: what the loop relies on beyond the other tables, about tasks: output, events, second chances, every node.
+//! L15-25, L27-30: what the loop relies on beyond the other tables, about tasks: output, events, second chances, every
+//! node.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -8,6 +11,7 @@ use super::run::{Run, Stop};
 
 cases! {
     "L15-17" Mock logs: "what a task wrote can be read, also after its end, until the purge",
+    "L27-30" Mock followed_log: "a log is followed beyond the end of its task, until its allocation is forgotten",
     "L18" Mock no_oom: "a failure that is not for memory says so",
     "L19-20" Mock restarts: "a batch task is restarted as often as allowed, and its events tell the story",
     "L21-22" Mock reschedule: "a failed allocation with attempts left names what follows it",
@@ -58,6 +62,79 @@ async fn logs(run: &Run) -> Result<(), Stop> {
         &reply,
         404,
         &format!("Unknown allocation \"{allocation}\""),
+    );
+    Ok(())
+}
+
+/// Reads on until what has arrived so far is as wanted; `None` at the end of the answer.
+async fn read_until(
+    response: &mut reqwest::Response,
+    text: &mut String,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Option<()>, Stop> {
+    while !wanted(text) {
+        let chunk = tokio::time::timeout(Duration::from_secs(30), response.chunk()).await;
+        let chunk = chunk.map_err(|_| Stop(format!("a log stream is silent after {text}")))?;
+        match chunk? {
+            Some(chunk) => text.push_str(&String::from_utf8_lossy(&chunk)),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(()))
+}
+
+async fn followed_log(run: &Run) -> Result<(), Stop> {
+    let id = run.id("follow");
+    let config = json!({"run_for": "900s", "stdout_string": "hello"});
+    run.register(&with_config(service(&id), config)).await?;
+    let allocation = run.running(&id).await?[0]["ID"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let log = format!("/v1/client/fs/logs/{allocation}?task=t&type=stdout&origin=start");
+    run.until_reply("output", &log, |reply| reply.text.contains("Data"))
+        .await?;
+    let mut response = run.open(&format!("{log}&follow=true")).await?;
+    let mut text = String::new();
+    read_until(&mut response, &mut text, |text| text.contains('}')).await?;
+    let mut frames = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+    let frame = frames.next().and_then(Result::ok).unwrap_or_default();
+    run.at("L27", &frame, "/Data", "aGVsbG8=");
+    run.at("L27", &frame, "/File", "alloc/logs/t.stdout.0");
+    run.at("L27", &frame, "/Offset", 5);
+
+    run.delete(&format!("/v1/job/{id}")).await?;
+    run.allocations(&id, |list| list[0]["ClientStatus"] == "complete")
+        .await?;
+    let beats = text.matches("{}").count();
+    let ended = read_until(&mut response, &mut text, |text| {
+        text.matches("{}").count() >= beats + 2
+    })
+    .await?;
+    run.holds(
+        "L28",
+        "heartbeats go on after the stop",
+        ended.is_some(),
+        &text,
+    );
+
+    let files = run
+        .get(&format!("/v1/client/fs/ls/{allocation}?path=alloc/logs"))
+        .await?
+        .json();
+    let file = files.as_array().into_iter().flatten();
+    let file: Vec<&Value> = file.filter(|it| it["Name"] == "t.stdout.0").collect();
+    run.holds("L29", "the log is one file", file.len() == 1, &files);
+    run.at("L29", file.first().unwrap_or(&&Value::Null), "/Size", 5);
+
+    run.delete(&format!("/v1/job/{id}?purge=true")).await?;
+    let ended = read_until(&mut response, &mut text, |_| false).await;
+    // Nomad says why in the middle of the answer; how the connection ends does not matter.
+    run.holds(
+        "L30",
+        "the purge ends it",
+        !matches!(ended, Ok(Some(()))),
+        &text,
     );
     Ok(())
 }

@@ -9,6 +9,9 @@ cases! {
     "V1-3" Api check_and_set: "cas=0 creates, and a conflict answers with the current variable",
     "V4-6" Api empty_and_deleted: "items are required, and a delete succeeds twice",
     "V7-13" Api locks: "one holder has the lock until it releases it",
+    "V14-15" Api size: "names and values together have 64 KiB and no byte more",
+    "V16-17" Api names: "a path has 128 plain characters, an item any name",
+    "V18-19" Api deleted_as_seen: "a delete names the index that it saw",
 }
 
 fn items(value: &str) -> Value {
@@ -45,6 +48,59 @@ async fn empty_and_deleted(run: &Run) -> Result<(), Stop> {
     run.answers("V5", &run.delete(&path).await?, 204, "");
     run.same("V5", "status after", run.get(&path).await?.status, 404);
     run.answers("V6", &run.delete(&path).await?, 204, "");
+    Ok(())
+}
+
+async fn size(run: &Run) -> Result<(), Stop> {
+    let path = format!("/v1/var/{}/size", run.id("v"));
+    // The name has 10 bytes, one letter has two.
+    let of = |bytes: usize| json!({"Items": {"default/é": "x".repeat(bytes - 10)}});
+    let full = run.put(&path, &of(64 * 1024)).await?;
+    run.same("V14", "status", full.status, 200);
+    let refused = run.put(&path, &of(64 * 1024 + 1)).await?;
+    let text = "RPC Error:: 400,variables are limited to 64KiB in total size";
+    run.answers("V15", &refused, 400, text);
+    let kept = run.get(&path).await?.json();
+    let length = kept["Items"]["default/é"].as_str().map(str::len);
+    run.same(
+        "V15",
+        "length of what is kept",
+        length,
+        Some(64 * 1024 - 10),
+    );
+    Ok(())
+}
+
+async fn names(run: &Run) -> Result<(), Stop> {
+    let id = run.id("v");
+    let padded = |length: usize| format!("{id}/{}", "x".repeat(length - id.len() - 1));
+    for (path, status) in [(padded(128), 200), (format!("{id}/a_b-c~d"), 200)] {
+        let reply = run.put(&format!("/v1/var/{path}"), &items("1")).await?;
+        run.same("V16", &path, reply.status, status);
+    }
+    for path in [padded(129), format!("{id}/a.b")] {
+        let reply = run.put(&format!("/v1/var/{path}"), &items("1")).await?;
+        let text = format!("RPC Error:: 400,invalid path {path:?}");
+        run.answers("V16", &reply, 400, &text);
+    }
+    let path = format!("/v1/var/{id}/items");
+    let odd = json!({"team/shop-é": "v1 d=x", "a b%/c": "", "": "e"});
+    run.put(&path, &json!({"Items": odd})).await?;
+    run.at("V17", &run.get(&path).await?.json(), "/Items", odd);
+    Ok(())
+}
+
+async fn deleted_as_seen(run: &Run) -> Result<(), Stop> {
+    let path = format!("/v1/var/{}/seen", run.id("v"));
+    let written = run.put(&path, &items("1")).await?.json();
+    let index = written["ModifyIndex"].as_u64().unwrap_or_default();
+    let outdated = run.delete(&format!("{path}?cas={}", index - 1)).await?;
+    run.same("V18", "status", outdated.status, 409);
+    run.at("V18", &outdated.json(), "/ModifyIndex", index);
+    let seen = run.delete(&format!("{path}?cas={index}")).await?;
+    run.answers("V19", &seen, 204, "");
+    let absent = run.delete(&format!("{path}?cas=0")).await?;
+    run.answers("V19", &absent, 204, "");
     Ok(())
 }
 

@@ -235,7 +235,7 @@ async fn the_log_tells_writes_from_reads_and_names_the_index_that_was_enforced()
 }
 
 #[tokio::test]
-async fn a_followed_log_ends_with_its_task() {
+async fn a_followed_log_goes_on_beyond_its_task_and_ends_with_the_purge() {
     let lab = Lab::with_faults(json!({"workloads": [
         {"image": "shop:*", "stdout": ["one", "two"], "runFor": "2s", "exitCode": 3},
     ]}))
@@ -243,15 +243,23 @@ async fn a_followed_log_ends_with_its_task() {
     lab.register(&service("x")).await;
     let allocs = lab
         .until("/v1/job/x/allocations", |found| {
-            found[0]["ClientStatus"] == "running"
+            found[0]["ClientStatus"] == "failed"
         })
         .await;
     let id = allocs[0]["ID"].as_str().expect("an id");
-    let path = format!("/v1/client/fs/logs/{id}?task=t&type=stdout&plain=true&follow=true");
-    let log = timeout(Duration::from_secs(15), lab.get(&path))
+    let log = format!("/v1/client/fs/logs/{id}?task=t&type=stdout&plain=true&follow=true");
+    let client = reqwest::Client::builder().no_proxy().build();
+    let request = client
+        .expect("a client")
+        .get(format!("{}{log}", lab.simulator.url));
+    let mut followed = request.send().await.expect("it answers");
+    let first = followed.chunk().await.expect("a chunk").expect("output");
+    assert_eq!(first, "one\ntwo\n");
+    lab.try_send(Method::DELETE, "/v1/job/x?purge=true", None)
         .await
-        .expect("it ends");
-    assert_eq!(log.text, "one\ntwo\n");
+        .expect("it answers");
+    let end = timeout(Duration::from_secs(15), followed.chunk()).await;
+    assert_eq!(end.expect("it ends").expect("a clean end"), None);
 }
 
 #[tokio::test]
@@ -303,7 +311,7 @@ job "shop" {
             &json!({"JobHCL": "job \"x\" { type = var.kind }"}),
         )
         .await;
-    assert_eq!(unknown.status, 400, "a reference is not evaluated");
+    assert_eq!(unknown.status, 400, "nobody declared the variable");
 }
 
 #[tokio::test]

@@ -78,6 +78,12 @@ impl NomadClient {
         self.transport.address()
     }
 
+    /// Region to which the agent forwards; its own when `None`.
+    #[must_use]
+    pub fn region(&self) -> Option<&str> {
+        self.transport.region()
+    }
+
     /// A read of one object in the namespace.
     pub(super) fn read<T>(
         &self,
@@ -228,6 +234,13 @@ impl<T> ReadCall<T> {
         self.call.method = Method::PUT;
         self.call.body = Some(encode(body));
         self
+    }
+
+    /// A read whose body must come as `POST`.
+    pub(super) fn posted(self, body: &impl Serialize) -> Self {
+        let mut call = self.body(body);
+        call.call.method = Method::POST;
+        call
     }
 
     /// Reads the raw body.

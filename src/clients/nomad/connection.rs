@@ -17,10 +17,9 @@ use crate::secret::{SafeUrl, Secret};
 pub const DEFAULT_ADDRESS: &str = "http://127.0.0.1:4646";
 
 /// Why there is no usable connection. All of these need a change by a person: retrying is pointless.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum ConnectionError {
     /// A variable's text is not what it must be. The text is not repeated, it may hold a credential.
-    #[error("{variable} {rule}")]
     BadValue {
         /// The variable.
         variable: &'static str,
@@ -28,18 +27,15 @@ pub enum ConnectionError {
         rule: &'static str,
     },
     /// A file that a variable names cannot be read.
-    #[error("{variable} names {path}, which cannot be read")]
     ReadFile {
         /// The variable.
         variable: &'static str,
         /// The file or directory.
         path: PathBuf,
         /// Why.
-        #[source]
         source: std::io::Error,
     },
     /// A file does not contain what its variable promises.
-    #[error("{variable} names {path}, which holds no valid PEM {wanted}")]
     BadPem {
         /// The variable.
         variable: &'static str,
@@ -49,22 +45,69 @@ pub enum ConnectionError {
         wanted: &'static str,
     },
     /// Certificates and keys are readable, but make no TLS configuration.
-    #[error(
-        "cannot set up TLS: check that NOMAD_CLIENT_CERT and NOMAD_CLIENT_KEY belong together and that NOMAD_CACERT \
-         (or the system) provides CA certificates"
-    )]
     Tls {
         /// Why.
-        #[source]
         source: rustls::Error,
     },
     /// The HTTP client cannot be built.
-    #[error("cannot set up the HTTP client")]
     Http {
         /// Why.
-        #[source]
         source: reqwest::Error,
     },
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.told(&|variable| variable.to_owned()))
+    }
+}
+
+impl std::error::Error for ConnectionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::ReadFile { source, .. } => Some(source),
+            Self::Tls { source } => Some(source),
+            Self::Http { source } => Some(source),
+            Self::BadValue { .. } | Self::BadPem { .. } => None,
+        }
+    }
+}
+
+impl ConnectionError {
+    /// The message with `name` applied to every variable that it names, so that whoever gave the value by another door (a
+    /// flag, a file) reads of that one.
+    #[must_use]
+    pub fn told(&self, name: &dyn Fn(&'static str) -> String) -> String {
+        match self {
+            Self::BadValue { variable, rule } => {
+                // The one rule about two variables.
+                let key = "NOMAD_CLIENT_KEY";
+                format!("{} {}", name(variable), rule.replace(key, &name(key)))
+            }
+            Self::ReadFile { variable, path, .. } => format!(
+                "{} names {}, which cannot be read",
+                name(variable),
+                path.display()
+            ),
+            Self::BadPem {
+                variable,
+                path,
+                wanted,
+            } => format!(
+                "{} names {}, which holds no valid PEM {wanted}",
+                name(variable),
+                path.display()
+            ),
+            Self::Tls { .. } => format!(
+                "cannot set up TLS: check that {} and {} belong together and that {} (or the system) provides CA \
+                 certificates",
+                name("NOMAD_CLIENT_CERT"),
+                name("NOMAD_CLIENT_KEY"),
+                name("NOMAD_CACERT")
+            ),
+            Self::Http { .. } => "cannot set up the HTTP client".to_owned(),
+        }
+    }
 }
 
 /// Where an agent listens. Prints without credentials.
@@ -77,6 +120,28 @@ pub enum Address {
 }
 
 impl Address {
+    /// Reads `http://…`, `https://…` or `unix:///…`; a user and a password are taken out of it.
+    ///
+    /// # Errors
+    /// What it must be, worded to follow the name of whatever gave it. The text is not repeated.
+    pub fn parse(text: &str) -> Result<(Self, Option<HttpAuth>), &'static str> {
+        let text = text.trim();
+        if let Some(path) = text.strip_prefix("unix://") {
+            return if path.starts_with('/') {
+                Ok((Self::Unix(PathBuf::from(path)), None))
+            } else {
+                Err("must name a socket by its absolute path, as in unix:///run/nomad/api.sock")
+            };
+        }
+        let mut url = Url::parse(text).map_err(|_| ADDRESS_RULE)?;
+        let known = matches!(url.scheme(), "http" | "https") && url.has_host();
+        if !known || url.query().is_some() || url.fragment().is_some() {
+            return Err(ADDRESS_RULE);
+        }
+        let auth = take_user_info(&mut url);
+        Ok((Self::Tcp(SafeUrl::from(url)), auth))
+    }
+
     /// Whether TLS is spoken.
     #[must_use]
     pub fn is_https(&self) -> bool {
@@ -245,24 +310,7 @@ fn parse_address(
     variable: &'static str,
     text: &str,
 ) -> Result<(Address, Option<HttpAuth>), ConnectionError> {
-    let text = text.trim();
-    if let Some(path) = text.strip_prefix("unix://") {
-        return if path.starts_with('/') {
-            Ok((Address::Unix(PathBuf::from(path)), None))
-        } else {
-            Err(bad(
-                variable,
-                "must name a socket by its absolute path, as in unix:///run/nomad/api.sock",
-            ))
-        };
-    }
-    let mut url = Url::parse(text).map_err(|_| bad(variable, ADDRESS_RULE))?;
-    let known = matches!(url.scheme(), "http" | "https") && url.has_host();
-    if !known || url.query().is_some() || url.fragment().is_some() {
-        return Err(bad(variable, ADDRESS_RULE));
-    }
-    let auth = take_user_info(&mut url);
-    Ok((Address::Tcp(SafeUrl::from(url)), auth))
+    Address::parse(text).map_err(|rule| bad(variable, rule))
 }
 
 /// Moves `user:password@` out of an address, so that the address can be printed.
@@ -307,16 +355,20 @@ fn parse_token(text: &str) -> Result<Secret, ConnectionError> {
     }
 }
 
+/// What [`is_server_name`] wants, worded to follow a name.
+pub const SERVER_NAME_RULE: &str = "must be a DNS name such as server.global.nomad";
+
+/// Whether a text can be the name in a server's certificate: a DNS name, no IP address.
+#[must_use]
+pub fn is_server_name(text: &str) -> bool {
+    text.parse::<IpAddr>().is_err() && rustls::pki_types::DnsName::try_from(text.to_owned()).is_ok()
+}
+
 fn parse_server_name(text: &str) -> Result<String, ConnectionError> {
     let text = text.trim();
-    let valid = text.parse::<IpAddr>().is_err()
-        && rustls::pki_types::DnsName::try_from(text.to_owned()).is_ok();
-    valid.then(|| text.to_owned()).ok_or_else(|| {
-        bad(
-            "NOMAD_TLS_SERVER_NAME",
-            "must be a DNS name such as server.global.nomad",
-        )
-    })
+    is_server_name(text)
+        .then(|| text.to_owned())
+        .ok_or_else(|| bad("NOMAD_TLS_SERVER_NAME", SERVER_NAME_RULE))
 }
 
 /// What Nomad's command line accepts. Source: Go, `strconv.ParseBool`.

@@ -139,6 +139,10 @@ impl Transport {
         &self.address
     }
 
+    pub(super) fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
     /// Sends a call and reads the whole answer, whatever its status.
     ///
     /// Cancel-safe in the sense that nothing leaks; a write that is dropped half-way may have been carried out.

@@ -63,13 +63,26 @@ pub struct JobHead {
     pub stable: bool,
     /// `pending`, `running` or `dead`.
     pub status: String,
+    /// When this version was submitted, in nanoseconds since the epoch; 0 when not told.
+    #[serde(deserialize_with = "null_default")]
+    pub submit_time: i64,
     /// Job meta.
     #[serde(deserialize_with = "null_default")]
     pub meta: BTreeMap<String, String>,
+    /// Name that somebody gave to this version.
+    pub version_tag: Option<VersionTag>,
     /// Present when it starts by the clock.
     pub periodic: Option<Value>,
     /// Present when it starts on request.
     pub parameterized_job: Option<Value>,
+}
+
+/// A name that somebody gave to a version, which keeps it from being forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VersionTag {
+    /// The name.
+    pub name: String,
 }
 
 /// A line of `GET /v1/jobs`.
@@ -92,11 +105,103 @@ pub struct JobStub {
     pub stop: bool,
     /// `pending`, `running` or `dead`.
     pub status: String,
+    /// Index of its creation; another one after a purge.
+    pub create_index: u64,
+    /// Starts by the clock.
+    #[serde(deserialize_with = "null_default")]
+    pub periodic: bool,
+    /// Starts on request.
+    #[serde(deserialize_with = "null_default")]
+    pub parameterized_job: bool,
     /// Index of the last change of the specification.
     pub job_modify_index: ModifyIndex,
+    /// When the current version was submitted, in nanoseconds since the epoch; 0 when not told.
+    #[serde(deserialize_with = "null_default")]
+    pub submit_time: i64,
+    /// Allocations and children by state.
+    pub job_summary: Option<JobSummary>,
     /// Only when asked for with `meta=true`.
     #[serde(deserialize_with = "null_default")]
     pub meta: BTreeMap<String, String>,
+}
+
+/// Allocations and children of a job by state.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct JobSummary {
+    /// Group → allocations of all versions.
+    #[serde(deserialize_with = "null_default")]
+    pub summary: BTreeMap<String, GroupSummary>,
+    /// Runs of a periodic or parameterized job.
+    pub children: Option<ChildrenSummary>,
+}
+
+/// Allocations of a group by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct GroupSummary {
+    /// Not placed yet.
+    pub queued: u64,
+}
+
+/// Runs of a periodic or parameterized job by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ChildrenSummary {
+    /// Not started.
+    pub pending: u64,
+    /// Running.
+    pub running: u64,
+    /// Ended, well or not.
+    pub dead: u64,
+}
+
+/// A line of `GET /v1/jobs/statuses`: what a job does, without a further call. Nomad has it since 1.8.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct JobStatus {
+    /// Job id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Current version.
+    pub version: u64,
+    /// Sum of the counts of its groups; for `system` and `sysbatch` it says nothing.
+    #[serde(deserialize_with = "null_default")]
+    pub group_count_sum: u64,
+    /// Allocations of all versions that Nomad still knows, in no order.
+    #[serde(deserialize_with = "null_default")]
+    pub allocs: Vec<AllocationStatus>,
+    /// The newest rollout, of whichever version.
+    pub latest_deployment: Option<RolloutStatus>,
+}
+
+/// An allocation in [`JobStatus`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AllocationStatus {
+    /// `pending`, `running`, `complete`, `failed`, `lost` or `unknown`.
+    pub client_status: String,
+    /// Its part in the rollout.
+    pub deployment_status: Option<AllocationHealth>,
+    /// Version of the job that it runs.
+    pub job_version: u64,
+    /// Evaluation that will replace it.
+    #[serde(rename = "FollowupEvalID", deserialize_with = "null_default")]
+    pub followup_eval_id: String,
+}
+
+/// A rollout in [`JobStatus`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RolloutStatus {
+    /// Version it brings.
+    pub job_version: u64,
+    /// `running`, `paused`, `failed`, `cancelled`, `successful`, …
+    pub status: String,
+    /// Nomad's sentence.
+    pub status_description: String,
 }
 
 /// The answer to a register, deregister, revert, scale or evaluate call.
@@ -144,6 +249,8 @@ pub struct Evaluation {
     /// Group → why it could not be placed.
     #[serde(rename = "FailedTGAllocs", deserialize_with = "null_default")]
     pub failed_tg_allocs: BTreeMap<String, PlacementMetric>,
+    /// When the scheduler looks at it, if not at once (RFC 3339).
+    pub wait_until: Option<String>,
     /// Order of creation.
     pub create_index: u64,
     /// Order of change.
@@ -206,6 +313,9 @@ pub struct Rollout {
     pub task_groups: BTreeMap<String, RolloutGroup>,
     /// Order of creation.
     pub create_index: u64,
+    /// When it began, in nanoseconds since the epoch; 0 when not told.
+    #[serde(deserialize_with = "null_default")]
+    pub create_time: i64,
 }
 
 /// Numbers of a rollout in one group.
@@ -222,6 +332,9 @@ pub struct RolloutGroup {
     pub unhealthy_allocs: u64,
     /// Canaries wanted.
     pub desired_canaries: u64,
+    /// Ids of the canaries.
+    #[serde(deserialize_with = "null_default")]
+    pub placed_canaries: Vec<String>,
     /// Canaries were promoted.
     pub promoted: bool,
     /// Promoted by Nomad itself.
@@ -283,6 +396,12 @@ pub struct Allocation {
     pub create_index: u64,
     /// Order of change.
     pub modify_index: u64,
+    /// When it was placed, in nanoseconds since the epoch; 0 when not told.
+    #[serde(deserialize_with = "null_default")]
+    pub create_time: i64,
+    /// When it changed last, in nanoseconds since the epoch; 0 when not told.
+    #[serde(deserialize_with = "null_default")]
+    pub modify_time: i64,
 }
 
 impl Allocation {
@@ -404,6 +523,21 @@ pub struct GroupUpdates {
     pub canary: u64,
     /// Others pushed away.
     pub preemptions: u64,
+}
+
+impl<'a> std::iter::Sum<&'a Self> for GroupUpdates {
+    fn sum<I: Iterator<Item = &'a Self>>(groups: I) -> Self {
+        groups.fold(Self::default(), |all, group| Self {
+            ignore: all.ignore + group.ignore,
+            place: all.place + group.place,
+            migrate: all.migrate + group.migrate,
+            stop: all.stop + group.stop,
+            in_place_update: all.in_place_update + group.in_place_update,
+            destructive_update: all.destructive_update + group.destructive_update,
+            canary: all.canary + group.canary,
+            preemptions: all.preemptions + group.preemptions,
+        })
+    }
 }
 
 /// `GET /v1/job/:id/versions`.

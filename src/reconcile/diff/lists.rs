@@ -19,7 +19,7 @@ const NAMES: [&str; 12] = [
 ];
 
 /// The name of an entry of a list of objects.
-pub(super) fn name_of(entry: &Value) -> Option<&str> {
+pub(crate) fn name_of(entry: &Value) -> Option<&str> {
     NAMES
         .iter()
         .filter_map(|name| entry.get(name)?.as_str())

@@ -25,9 +25,11 @@ use serde_json::Value;
 use crate::clients::nomad::canonical::canonicalize;
 
 pub use effect::Effect;
+pub(crate) use lists::name_of;
 pub use merge::merged;
 pub use path::{InvalidPlace, Place};
-pub use show::Shown;
+pub(crate) use show::tells_of_secret;
+pub use show::{Shown, is_secret, without_secrets};
 
 /// What is compared how.
 #[derive(Debug, Clone, Default)]

@@ -23,8 +23,9 @@ const HIDDEN: &str = "(hidden)";
 const TELLTALES: [&str; 5] = ["password", "passwd", "secret", "token", "credential"];
 
 /// Values that may carry a secret: environment, rendered files, credentials of registries and downloads, and whatever
-/// says so by its name.
-fn is_secret(members: &[&str]) -> bool {
+/// says so by its name. `members` are those of the job on the way there, without the entries of lists.
+#[must_use]
+pub fn is_secret(members: &[&str]) -> bool {
     let task: &[&str] = match members {
         ["TaskGroups", "Tasks", task @ ..] => task,
         _ => members,
@@ -49,10 +50,13 @@ fn has_telling_name(members: &[&str]) -> bool {
     let keys = members
         .iter()
         .skip_while(|member| !matches!(**member, "Meta" | "Config"));
-    keys.skip(1).any(|key| {
-        let key = key.to_lowercase();
-        TELLTALES.iter().any(|telltale| key.contains(telltale))
-    })
+    keys.skip(1).any(|key| tells_of_secret(key))
+}
+
+/// Whether a name that users chose promises a secret.
+pub(crate) fn tells_of_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    TELLTALES.iter().any(|telltale| name.contains(telltale))
 }
 
 pub(super) fn shown(value: Option<&Value>, path: &[Step<'_>], hide: &[Place]) -> Shown {
@@ -71,6 +75,33 @@ pub(super) fn shown(value: Option<&Value>, path: &[Step<'_>], hide: &[Place]) ->
         scalar => scalar.to_string(),
     };
     Shown::Value(cut(&text))
+}
+
+/// The whole value with a word in place of each secret.
+#[must_use]
+pub fn without_secrets(job: &Value) -> Value {
+    let mut job = job.clone();
+    hide_in(&mut job, &mut Vec::new());
+    job
+}
+
+fn hide_in(value: &mut Value, members: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, inner) in object.iter_mut() {
+                members.push(name.clone());
+                let path: Vec<&str> = members.iter().map(String::as_str).collect();
+                if !is_secret(&path) {
+                    hide_in(inner, members);
+                } else if !inner.is_null() {
+                    *inner = Value::from(HIDDEN);
+                }
+                members.pop();
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|entry| hide_in(entry, members)),
+        _ => {}
+    }
 }
 
 fn cut(text: &str) -> String {

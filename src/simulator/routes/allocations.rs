@@ -92,7 +92,7 @@ fn client(world: &mut World, request: &Request, rest: &str) -> Answer {
         request.only(&["GET"])?;
         return match verb {
             "logs" => logs(world, request, id),
-            "ls" => Ok(Reply::json(json!([]))),
+            "ls" => files(world, request, id),
             "cat" | "readat" => Ok(raw(format!(
                 "open {}: no such file or directory",
                 request.query.get("path")
@@ -150,6 +150,29 @@ fn raw(bytes: Vec<u8>) -> Reply {
     }
 }
 
+/// What stands in a directory of an allocation: the logs, which are all that it has.
+fn files(world: &World, request: &Request, id: &str) -> Answer {
+    let alloc = world
+        .allocs
+        .get(id)
+        .ok_or_else(|| Refusal::not_found(format!("Unknown allocation {id:?}")))?;
+    if request.query.get("path").trim_matches('/') != "alloc/logs" {
+        return Ok(Reply::json(json!([])));
+    }
+    let started = alloc.tasks.iter().filter(|(_, state)| state.started_at > 0);
+    let files: Vec<Value> = started
+        .flat_map(|(task, state)| {
+            [("stderr", &state.stderr), ("stdout", &state.stdout)].map(|(kind, log)| {
+                json!({
+                    "Name": format!("{task}.{kind}.0"), "IsDir": false, "Size": log.len(),
+                    "FileMode": "-rw-r--r--",
+                })
+            })
+        })
+        .collect();
+    Ok(Reply::json(json!(files)))
+}
+
 /// What a task has written, or why there is nothing.
 ///
 /// # Errors
@@ -205,20 +228,24 @@ fn logs(world: &World, request: &Request, id: &str) -> Answer {
     Ok(raw(frame(request, part, from)))
 }
 
-/// A frame of a log stream.
+/// Most bytes of data in a frame. Source: Nomad, `streamFrameSize`.
+const FRAME: usize = 64 * 1024;
+
+/// A part of a log as frames, the way Nomad streams it.
 pub(crate) fn frame(request: &Request, part: &[u8], offset: usize) -> Vec<u8> {
     use base64::Engine as _;
-    if part.is_empty() {
-        return Vec::new();
-    }
     let file = format!(
-        "{}.{}.0",
+        "alloc/logs/{}.{}.0",
         request.query.get("task"),
         request.query.get("type")
     );
-    let frame = json!({
-        "File": file, "Offset": offset + part.len(),
-        "Data": base64::engine::general_purpose::STANDARD.encode(part),
-    });
-    frame.to_string().into_bytes()
+    let mut frames = Vec::new();
+    for (number, data) in part.chunks(FRAME).enumerate() {
+        let frame = json!({
+            "File": file, "Offset": offset + number * FRAME + data.len(),
+            "Data": base64::engine::general_purpose::STANDARD.encode(data),
+        });
+        frames.extend_from_slice(frame.to_string().as_bytes());
+    }
+    frames
 }

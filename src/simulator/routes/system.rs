@@ -32,6 +32,15 @@ pub(super) fn route(world: &mut World, request: &Request, head: &str, rest: &str
         },
         ("plugins", _) => Ok(Reply::read(world.index, json!([]))),
         ("scaling", "policies") => Ok(Reply::read(world.index, json!([]))),
+        ("acl", "token/self") => Ok(Reply::json(
+            json!({"AccessorID": "acls-disabled", "SecretID": "", "Name": "ACLs disabled token", "Type": "client",
+                "Policies": null, "Roles": null, "Global": false, "Hash": null, "CreateTime": "0001-01-01T00:00:00Z",
+                "ExpirationTTL": "", "ExpirationTime": null, "CreateIndex": 0, "ModifyIndex": 0}),
+        )),
+        ("acl", _) => Err(Refusal {
+            status: 400,
+            text: "ACL support disabled".to_owned(),
+        }),
         ("quotas" | "quota" | "sentinel" | "recommendations", _) => Err(Refusal {
             status: 501,
             text: "Nomad Enterprise only endpoint".to_owned(),

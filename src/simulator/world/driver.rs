@@ -1,4 +1,5 @@
-//! What a task does once it is started: `mock_driver`'s configuration, a script, or running for ever.
+//! What a task does once it is started: `mock_driver`'s configuration, a script, a few commands whose end is known, or
+//! running for ever.
 
 use serde_json::Value;
 
@@ -46,6 +47,7 @@ impl Exit {
 pub(super) fn behaviour(task: &Task, script: Option<&Script>) -> Behaviour {
     let mut behaviour = match task.driver.as_str() {
         "mock_driver" => mock(&task.config),
+        "exec" | "raw_exec" => command(&task.config),
         _ => Behaviour::default(),
     };
     if let Some(script) = script {
@@ -76,6 +78,36 @@ fn mock(config: &Value) -> Behaviour {
         kill_after: duration("kill_after").unwrap_or(0),
         stdout,
         stderr: text(config, "stderr_string").to_owned(),
+    }
+}
+
+/// `true`, `false` and `sleep` with a number of seconds end as they do everywhere.
+fn command(config: &Value) -> Behaviour {
+    let name = text(config, "command")
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
+    let first = config["args"][0].as_str();
+    let (run_for, code) = match (name, first) {
+        ("true", _) => (Some(0), 0),
+        ("false", _) => (Some(0), 1),
+        ("sleep", Some(length)) if length.starts_with(|c: char| c.is_ascii_digit()) => {
+            let unit = if length.ends_with(|c: char| c.is_ascii_digit()) {
+                "s"
+            } else {
+                ""
+            };
+            (parse_go(&format!("{length}{unit}")), 0)
+        }
+        _ => (None, 0),
+    };
+    Behaviour {
+        run_for,
+        exit: Exit {
+            code,
+            ..Exit::default()
+        },
+        ..Behaviour::default()
     }
 }
 
@@ -125,4 +157,29 @@ fn default_message(script: &Script) -> String {
 
 fn lines(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn commands_whose_end_is_known_end_as_they_do() {
+        let end = |command: &str, args: &[&str]| {
+            let behaviour = command_of(command, args);
+            (behaviour.run_for, behaviour.exit.code)
+        };
+        assert_eq!(end("/bin/true", &[]), (Some(0), 0));
+        assert_eq!(end("false", &["x"]), (Some(0), 1));
+        assert_eq!(end("/bin/sleep", &["2"]), (Some(2 * SECOND), 0));
+        assert_eq!(end("sleep", &["1m"]), (Some(60 * SECOND), 0));
+        assert_eq!(end("sleep", &["infinity"]), (None, 0));
+        assert_eq!(end("/bin/server", &[]), (None, 0));
+    }
+
+    fn command_of(command: &str, args: &[&str]) -> Behaviour {
+        super::command(&json!({"command": command, "args": args}))
+    }
 }

@@ -11,6 +11,7 @@ mod apply;
 mod change;
 mod client;
 mod cluster;
+mod connect;
 mod constraint;
 mod deployment;
 mod diff;

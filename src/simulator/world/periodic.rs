@@ -25,7 +25,7 @@ pub(super) fn specs(job: &Value) -> Vec<String> {
     specs
 }
 
-/// A cron expression of five to seven fields (seconds first when there are six or more), in UTC.
+/// A cron expression of five fields, six with the year, or seven with the seconds as well, in UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cron {
     seconds: Vec<u32>,
@@ -34,6 +34,8 @@ pub struct Cron {
     days: Vec<u32>,
     months: Vec<u32>,
     weekdays: Vec<u32>,
+    /// Nothing when every year fits.
+    years: Option<Vec<u32>>,
     any_day: bool,
     any_weekday: bool,
 }
@@ -56,12 +58,15 @@ impl Cron {
             text => text,
         };
         let mut fields: Vec<&str> = text.split_whitespace().collect();
-        if fields.len() == 5 {
-            fields.insert(0, "0");
+        match fields.len() {
+            5 | 6 => fields.insert(0, "0"),
+            7 => {}
+            _ => return None,
         }
-        if !(6..=7).contains(&fields.len()) {
-            return None;
-        }
+        let years = match fields.get(6) {
+            None | Some(&("*" | "?")) => None,
+            Some(years) => Some(field(years, 1970, 2099, &[])?),
+        };
         let mut weekdays = field(fields[5], 0, 7, &WEEKDAYS)?;
         if weekdays.contains(&7) && !weekdays.contains(&0) {
             weekdays.push(0);
@@ -73,6 +78,7 @@ impl Cron {
             days: field(fields[3], 1, 31, &[])?,
             months: field(fields[4], 1, 12, &MONTHS)?,
             weekdays,
+            years,
             any_day: matches!(fields[3], "*" | "?"),
             any_weekday: matches!(fields[5], "*" | "?"),
         })
@@ -88,7 +94,12 @@ impl Cron {
             (false, false) => day || weekday,
             _ => day && weekday,
         };
+        let year = u32::try_from(at.year()).unwrap_or(0);
         fits && self.months.contains(&number(at.month()))
+            && self
+                .years
+                .as_ref()
+                .is_none_or(|years| years.contains(&year))
     }
 
     /// The first moment after `now` that fits; `None` when there is none within five years.
@@ -277,8 +288,12 @@ mod tests {
             "2026-01-02T03:00:00Z"
         );
         assert_eq!(
-            next("*/10 * * * * *", "2026-01-01T00:00:01Z"),
+            next("*/10 * * * * * *", "2026-01-01T00:00:01Z"),
             "2026-01-01T00:00:10Z"
+        );
+        assert_eq!(
+            next("30 5 2 1 * 2027,2030", "2028-01-01T00:00:00Z"),
+            "2030-01-02T05:30:00Z"
         );
         assert_eq!(
             next("0 0 29 2 *", "2026-01-01T00:00:00Z"),

@@ -11,7 +11,7 @@ use super::job::{Job, JobEntry, JobKey};
 use super::json::{list, present, text};
 use super::refusal::Refusal;
 use super::tables::{Table, Tx};
-use super::{schema, validate};
+use super::{connect, schema, validate};
 
 /// A request to register.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +58,9 @@ impl World {
             job["Namespace"] = json!(namespace);
         }
         canonicalize(&mut job, &self.region);
+        if connect::add_tasks(&mut job) {
+            canonicalize(&mut job, &self.region);
+        }
         // Server-side members that are compared but cannot be sent.
         for (name, empty) in [
             ("ParentID", json!("")),
@@ -171,7 +174,9 @@ impl World {
         });
         let mut tx = self.begin("JobRegistered");
         let index = tx.index;
-        self.new_version(&mut tx, key, Arc::new(spec), submission);
+        // A new job keeps the version that it was sent with.
+        let first = super::json::any_case(&request.job, "Version").and_then(Value::as_u64);
+        self.next_version(&mut tx, key, Arc::new(spec), submission, first.unwrap_or(0));
         let parent = self.job(key).is_some_and(|job| job.is_parent());
         let eval_id = if parent {
             String::new()
@@ -198,10 +203,22 @@ impl World {
         spec: Arc<Value>,
         submission: Option<Value>,
     ) {
+        self.next_version(tx, key, spec, submission, 0);
+    }
+
+    /// As [`Self::new_version`]; a new job begins with version `first`.
+    fn next_version(
+        &mut self,
+        tx: &mut Tx,
+        key: &JobKey,
+        spec: Arc<Value>,
+        submission: Option<Value>,
+        first: u64,
+    ) {
         let existing = self.jobs.get(key).map(|entry| entry.job.clone());
         let mut job = Job {
             spec,
-            version: existing.as_ref().map_or(0, |job| job.version + 1),
+            version: existing.as_ref().map_or(first, |job| job.version + 1),
             create_index: existing.as_ref().map_or(tx.index, |job| job.create_index),
             modify_index: tx.index,
             job_modify_index: tx.index,

@@ -103,6 +103,7 @@ const NETWORK: &[Field] = &[
     ("DynamicPorts", List(PORT)),
     ("CNI", Object(&[("Args", TextMap)])),
 ];
+const CHECK_RESTART: &[Field] = &[("Limit", Int), ("Grace", Int), ("IgnoreWarnings", Flag)];
 const CHECK: &[Field] = &[
     ("Name", Text),
     ("Type", Text),
@@ -121,10 +122,7 @@ const CHECK: &[Field] = &[
     ("TLSSkipVerify", Flag),
     ("Method", Text),
     ("Header", Any),
-    (
-        "CheckRestart",
-        Object(&[("Limit", Int), ("Grace", Int), ("IgnoreWarnings", Flag)]),
-    ),
+    ("CheckRestart", Object(CHECK_RESTART)),
     ("GRPCService", Text),
     ("GRPCUseTLS", Flag),
     ("TaskName", Text),
@@ -140,7 +138,7 @@ const IDENTITY: &[Field] = &[
     ("ChangeMode", Text),
     ("ChangeSignal", Text),
     ("Env", Flag),
-    ("ExtraClaims", TextMap),
+    ("ExtraClaims", TextList),
     ("File", Flag),
     ("Filepath", Text),
     ("ServiceName", Text),
@@ -156,6 +154,8 @@ const SERVICE: &[Field] = &[
     ("Tags", TextList),
     ("CanaryTags", TextList),
     ("Checks", List(CHECK)),
+    // Written for the service, kept by its checks.
+    ("CheckRestart", Object(CHECK_RESTART)),
     ("Connect", Any),
     ("Meta", TextMap),
     ("CanaryMeta", TextMap),
@@ -436,7 +436,7 @@ fn decode_member(value: &Value, kind: Kind, at: &str) -> Result<Value, String> {
         TextMap => (
             value
                 .as_object()
-                .is_some_and(|map| map.values().all(Value::is_string)),
+                .is_some_and(|map| map.values().all(|text| text.is_string() || text.is_null())),
             "map[string]string",
         ),
         TextList => (
@@ -451,7 +451,7 @@ fn decode_member(value: &Value, kind: Kind, at: &str) -> Result<Value, String> {
         Named(fields) => return decode_named(value, fields, at),
     };
     if fits {
-        Ok(whole(value))
+        Ok(value.clone())
     } else {
         Err(mismatch(value, at, wanted))
     }
@@ -476,23 +476,19 @@ fn decode_named(value: &Value, fields: &'static [Field], at: &str) -> Result<Val
     Ok(Value::Object(kept))
 }
 
+/// Go takes `1` for a whole number, and not `1.0`.
 fn is_whole(value: &Value) -> bool {
-    value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
-}
-
-/// `1.0` and `1` are the same number to Nomad.
-fn whole(value: &Value) -> Value {
-    match value.as_f64() {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "checked to have no fraction"
-        )]
-        Some(number) if value.is_f64() && number.fract() == 0.0 => Value::from(number as i64),
-        _ => value.clone(),
-    }
+    value.is_i64() || value.is_u64()
 }
 
 fn mismatch(value: &Value, at: &str, wanted: &str) -> String {
+    if let Value::Number(number) = value
+        && wanted == "int64"
+    {
+        return format!(
+            "json: cannot unmarshal number {number} into Go struct field {at} of type {wanted}"
+        );
+    }
     let found = match value {
         Value::String(_) => "string",
         Value::Number(_) => "number",

@@ -349,7 +349,7 @@ fn check_items(items: &BTreeMap<String, String>) -> Result<(), Refusal> {
 }
 
 fn check_path(path: &str) -> Result<(), Refusal> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_~/.".contains(c);
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_~/".contains(c);
     let reserved = (path == "nomad" || path.starts_with("nomad/"))
         && !path.starts_with("nomad/jobs")
         && !path.starts_with("nomad/job-templates");

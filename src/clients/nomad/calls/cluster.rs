@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::clients::nomad::client::{NomadClient, ReadCall, segment};
+use crate::clients::nomad::error::NomadError;
 use crate::clients::nomad::types::null_default;
+use crate::ids::Namespace;
 
 /// A node, as far as messages name it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -33,6 +35,12 @@ pub struct Node {
     /// Driver → state.
     #[serde(deserialize_with = "null_default")]
     pub drivers: BTreeMap<String, Driver>,
+    /// Version of Nomad, e.g. `1.9.3`; only in lists.
+    #[serde(deserialize_with = "null_default")]
+    pub version: String,
+    /// What was found out about it, e.g. `consul.version`; empty in lists.
+    #[serde(deserialize_with = "null_default")]
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// A driver on a node.
@@ -54,6 +62,65 @@ pub struct NamespaceStub {
     /// For people.
     #[serde(deserialize_with = "null_default")]
     pub description: String,
+}
+
+/// The token of the calls, without its secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct OwnToken {
+    /// Public id; `anonymous` when calls carry no token, `acls-disabled` where none is needed.
+    #[serde(rename = "AccessorID")]
+    pub accessor_id: String,
+    /// For people.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+    /// `client` or `management`.
+    #[serde(rename = "Type", deserialize_with = "null_default")]
+    pub kind: String,
+    /// Its policies.
+    #[serde(deserialize_with = "null_default")]
+    pub policies: Vec<String>,
+    /// Its roles, which add policies.
+    #[serde(deserialize_with = "null_default")]
+    pub roles: Vec<RoleLink>,
+    /// When it ends; absent when never.
+    pub expiration_time: Option<String>,
+}
+
+/// A role of a token.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RoleLink {
+    /// Its name.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+}
+
+/// How the scheduler is set up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct SchedulerConfig {
+    /// Whether `memory_max` has an effect.
+    pub memory_oversubscription_enabled: bool,
+    /// Only management tokens may register jobs.
+    pub reject_job_registration: bool,
+    /// Nothing is placed.
+    pub pause_eval_broker: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct SchedulerReply {
+    scheduler_config: SchedulerConfig,
+}
+
+/// What a server says first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// Address of the leader; empty when there is none.
+    pub leader: String,
+    /// Its clock, as it stands in the HTTP `Date` header: whole seconds.
+    pub date: Option<String>,
 }
 
 /// The agent that answers.
@@ -126,6 +193,59 @@ impl NomadClient {
         self.read("list", "namespaces".to_owned(), "namespaces".to_owned())
             .global()
             .list()
+    }
+
+    /// One namespace. `None` only when the token may see that there is none.
+    pub fn namespace_info(&self, name: &Namespace) -> ReadCall<Option<NamespaceStub>> {
+        self.read(
+            "read",
+            format!("namespace `{name}`"),
+            format!("namespace/{}", segment(name.as_str())),
+        )
+        .global()
+        .absent_when("Namespace not found")
+    }
+
+    /// The token of the calls. Where there are no ACLs its id is `acls-disabled`, or the call is refused with 400 `ACL
+    /// support disabled`. A workload identity is none: 404 `ACL token not found`.
+    pub fn own_token(&self) -> ReadCall<OwnToken> {
+        self.read(
+            "read",
+            "our own token".to_owned(),
+            "acl/token/self".to_owned(),
+        )
+        .global()
+    }
+
+    /// How the scheduler is set up; needs `operator:read`.
+    ///
+    /// # Errors
+    /// See [`NomadError`].
+    pub async fn scheduler_config(&self) -> Result<SchedulerConfig, NomadError> {
+        let call: ReadCall<SchedulerReply> = self.read(
+            "read",
+            "the scheduler's configuration".to_owned(),
+            "operator/scheduler/configuration".to_owned(),
+        );
+        Ok(call.global().await?.value.scheduler_config)
+    }
+
+    /// The leader's address and the server's clock, in one call that needs no token.
+    ///
+    /// # Errors
+    /// Nobody answers, or somebody who is no Nomad. Without a leader a server says so after 5 s.
+    pub async fn greet(&self) -> Result<Greeting, NomadError> {
+        let call = self.leader().into_call();
+        let answer = self.transport.exchange(&call).await?;
+        if !answer.status.is_success() {
+            return Err(self.transport.refusal(&call, &answer));
+        }
+        let leader = serde_json::from_slice(&answer.body)
+            .map_err(|error| self.transport.unreadable(&call, &error))?;
+        Ok(Greeting {
+            leader,
+            date: answer.text("date").map(str::to_owned),
+        })
     }
 
     /// The agent that answers.

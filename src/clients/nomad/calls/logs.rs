@@ -4,7 +4,7 @@ use crate::clients::nomad::client::{NomadClient, ReadCall, segment};
 use crate::clients::nomad::error::NomadError;
 
 /// Which output of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogKind {
     /// Standard output.
     Stdout,
@@ -13,10 +13,20 @@ pub enum LogKind {
 }
 
 impl LogKind {
-    fn as_str(self) -> &'static str {
+    /// Nomad's name for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stdout => "stdout",
             Self::Stderr => "stderr",
+        }
+    }
+
+    /// What follows the task's name in the name of a file of this output.
+    pub(super) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Stdout => ".stdout",
+            Self::Stderr => ".stderr",
         }
     }
 }

@@ -3,6 +3,9 @@
 
 pub mod cluster;
 pub mod jobs;
+pub mod log_stream;
 pub mod logs;
+pub mod parse;
 pub mod rollouts;
+pub mod statuses;
 pub mod variables;

@@ -27,6 +27,8 @@ struct PromoteBody<'a> {
     #[serde(rename = "DeploymentID")]
     deployment_id: &'a str,
     all: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    groups: &'a [String],
 }
 
 impl NomadClient {
@@ -112,11 +114,24 @@ impl NomadClient {
     /// # Errors
     /// [`NomadError::Outdated`] while canaries are not healthy or when the rollout is over. Not cancel-safe.
     pub async fn promote(&self, rollout: &str) -> Result<RolloutReply, NomadError> {
+        self.promote_groups(rollout, &[]).await
+    }
+
+    /// Promotes the canaries of some groups; of all when none is named.
+    ///
+    /// # Errors
+    /// As [`promote`](Self::promote).
+    pub async fn promote_groups(
+        &self,
+        rollout: &str,
+        groups: &[String],
+    ) -> Result<RolloutReply, NomadError> {
         let path = format!("deployment/promote/{}", segment(rollout));
         self.write("promote", format!("rollout `{rollout}`"), path, None)
             .body(&PromoteBody {
                 deployment_id: rollout,
-                all: true,
+                all: groups.is_empty(),
+                groups,
             })
             .send()
             .await

@@ -1,5 +1,6 @@
 //! Variables, each write with the index that was seen. Locks are not covered.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,12 @@ impl VariablePath {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Display for VariablePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -61,7 +68,8 @@ struct ItemsBody<'a> {
 impl NomadClient {
     /// Lists variables whose path starts with `prefix`.
     ///
-    /// With ACLs on and no token Nomad answers with an empty list: that proves nothing.
+    /// With ACLs on Nomad leaves out, without a word, what the token may not see: an empty list proves nothing. A read of
+    /// one variable does: 403 when the token may not, 404 when there is none.
     pub fn variables(&self, prefix: &str) -> ReadCall<Vec<VariableStub>> {
         self.read("list", "variables".to_owned(), "vars".to_owned())
             .query("prefix", prefix)
@@ -76,7 +84,7 @@ impl NomadClient {
 
     /// Writes a variable if it still is as observed at `expected`; [`ModifyIndex::MUST_BE_NEW`] creates only.
     ///
-    /// Nomad does not check that the namespace exists. At most 64 KiB.
+    /// Nomad does not check that the namespace exists. Names and values together may have 64 KiB, no byte more.
     ///
     /// # Errors
     /// [`NomadError::Conflict`] when somebody else changed it or holds its lock; the error shows no items. Not

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::job::{Inherited, fill_update};
 use super::{
-    Object, SECOND, block, block_or_new, blocks_mut, default, default_text, default_weights,
-    inherit, number, service, task, text,
+    Object, SECOND, block, block_or_new, blocks_mut, connect, default, default_text,
+    default_weights, inherit, number, service, task, text,
 };
 
 /// A group as its tasks see it.
@@ -29,6 +29,10 @@ pub(super) fn fill(group: &mut Object, job: &Inherited) {
         service::fill(service, job, &name, None);
     }
     tasks(group, job, &name);
+    connect::fill(group, job);
+    for service in blocks_mut(group, "Services") {
+        service::identify(service);
+    }
     // Accepted, but no longer kept: `Disconnect` replaced them.
     for gone in [
         "MaxClientDisconnect",

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Object, blocks, blocks_mut, text};
 
 const NOMAD_VERSION: &str = "${attr.nomad.version}";
+const CONSUL_CNI: &str = "${attr.plugins.cni.version.consul-cni}";
 const SIGNALS: &str = "${attr.os.signals}";
 const CNI_PLUGINS: [&str; 5] = ["bridge", "firewall", "host-local", "loopback", "portmap"];
 
@@ -63,6 +64,7 @@ fn group_rules(group: &Object, providers: &[String]) -> Vec<(Unless, Rule)> {
     push(Same, nomad_service_rules(group));
     push(AttributeIsUsed, consul_rule(group).into_iter().collect());
     push(AttributeIsUsed, bridge_rules(group));
+    push(AttributeIsUsed, transparent_proxy_rules(group));
     push(AttributeIsUsed, schedule_rule(group).into_iter().collect());
     push(Same, identity_rule(group).into_iter().collect());
     rules
@@ -194,6 +196,22 @@ fn bridge_rules(group: &Object) -> Vec<Rule> {
         .collect()
 }
 
+/// A proxy that nobody notices needs Consul's own plugin for the network.
+fn transparent_proxy_rules(group: &Object) -> Vec<Rule> {
+    let used = blocks(group, "Services").any(|service| {
+        let proxy = |connect: &Value| connect.get("SidecarService")?.get("Proxy").cloned();
+        let proxy = service.get("Connect").and_then(proxy);
+        proxy.is_some_and(|proxy| proxy.get("TransparentProxy").is_some_and(Value::is_object))
+    });
+    if !used {
+        return Vec::new();
+    }
+    vec![
+        rule(CONSUL_CNI, "semver", ">= 1.4.2"),
+        rule(NOMAD_VERSION, "semver", ">= 1.8.0-dev"),
+    ]
+}
+
 fn schedule_rule(group: &Object) -> Option<Rule> {
     let mut tasks = blocks(group, "Tasks");
     let scheduled = tasks.any(|task| task.get("Schedule").is_some_and(Value::is_object));
@@ -228,6 +246,7 @@ pub(crate) fn is_implied(constraint: &Value) -> bool {
             | ("${attr.consul.version}", "semver", ">= 1.8.0")
             | ("${attr.nomad.service_discovery}", "=", "true")
             | ("${attr.os.signals}", "set_contains", _)
+            | (CONSUL_CNI, "semver", ">= 1.4.2")
             | (
                 NOMAD_VERSION,
                 "semver",

@@ -12,6 +12,8 @@ pub(super) struct Inherited {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) namespace: String,
+    pub(super) region: String,
+    pub(super) meta: Object,
     pub(super) job_type: String,
     pub(super) vault_namespace: String,
     pub(super) consul_namespace: String,
@@ -86,6 +88,12 @@ fn take_inherited(job: &mut Object) -> Inherited {
         id: text(job, "ID").to_owned(),
         name: text(job, "Name").to_owned(),
         namespace: text(job, "Namespace").to_owned(),
+        region: text(job, "Region").to_owned(),
+        meta: job
+            .get("Meta")
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default(),
         job_type,
         vault_namespace: text(job, "VaultNamespace").to_owned(),
         consul_namespace,

@@ -11,18 +11,23 @@
 //!
 //! Source: Nomad 2.0.6-dev, `api.Job.Canonicalize`, `ApiJobToStructJob`, `structs.Job.Canonicalize` and the job mutators.
 //!
-//! Not modelled: the side-car tasks that Consul Connect adds (a `Connect` block is kept as it is written), defaults of
-//! the server's own configuration (identities for Vault and Consul), Enterprise's namespace defaults. Policies of a
-//! `Vault` block are dropped, as Nomad does since 1.10.
+//! Not modelled: the tasks that Nomad adds for Consul's mesh, whose content changes with its version ([`connect`] has the
+//! rest of it), defaults of the server's own configuration (identities for Vault and Consul), Enterprise's namespace
+//! defaults. Policies of a `Vault` block are dropped, as Nomad does since 1.10.
 
+mod connect;
 mod group;
 pub(crate) mod implied;
 mod job;
 mod schema;
 mod service;
 mod task;
+mod unknown;
 
 use serde_json::{Map, Value};
+
+pub(crate) use connect::Role;
+pub use unknown::{UnknownMember, unknown_members};
 
 /// Members of a job that the server sets. They are no part of the specification: [`canonicalize`] drops them.
 pub const SERVER_MEMBERS: [&str; 8] = [

@@ -4,6 +4,8 @@
 //! answer spells every member and writes out zero values. Keys that users choose (`Meta`, `Env`, `Config`, names of
 //! volumes) are left alone.
 
+mod connect;
+
 use serde_json::{Number, Value};
 
 /// What a member holds.
@@ -18,6 +20,8 @@ pub(super) enum Kind {
     Optional,
     /// An object of its own; `null` when absent.
     Block(&'static Schema),
+    /// An object that is always there.
+    Present(&'static Schema),
     /// An object that is handed down to inner objects and not kept.
     HandedDown(&'static Schema),
     /// A list of objects; `null` when absent.
@@ -26,14 +30,14 @@ pub(super) enum Kind {
     Named(&'static Schema, Empty),
     /// A list of texts; `null` when absent.
     Texts(Empty),
+    /// A list of numbers; `null` when absent or empty.
+    Numbers,
     /// Texts under keys that users choose; `null` when absent.
     Labels(Empty),
     /// Lists of texts under keys that users choose; `null` when absent.
     Headers,
     /// Anything; numbers are floats, as Go decodes them.
     Free(Empty),
-    /// Anything, kept untouched.
-    Opaque,
 }
 
 /// What Nomad makes of a list or map without entries.
@@ -47,22 +51,23 @@ pub(super) enum Empty {
 
 /// An object's members.
 pub(super) struct Schema {
-    members: &'static [(&'static str, Kind)],
+    pub(super) members: &'static [(&'static str, Kind)],
     /// Zero values are left out of the answer instead of written out.
     sparse: bool,
 }
 
 use Empty::{Kept, Null};
 use Kind::{
-    Block, Blocks, Flag, Free, HandedDown, Headers, Labels, Named, Number as Num, Opaque, Optional,
-    Text, Texts,
+    Block, Blocks, Flag, Free, HandedDown, Headers, Labels, Named, Number as Num, Optional, Text,
+    Texts,
 };
 
 macro_rules! schema {
-    ($name:ident, $sparse:literal, $($member:literal: $kind:expr),+ $(,)?) => {
-        static $name: Schema = Schema { members: &[$(($member, $kind)),+], sparse: $sparse };
+    ($see:vis $name:ident, $sparse:literal, $($member:literal: $kind:expr),* $(,)?) => {
+        $see static $name: Schema = Schema { members: &[$(($member, $kind)),*], sparse: $sparse };
     };
 }
+use schema;
 
 /// The job itself.
 pub(super) static JOB: Schema = Schema {
@@ -123,7 +128,7 @@ schema!(TASK, false,
 );
 schema!(SERVICE, false,
     "Address": Text, "AddressMode": Text, "CanaryMeta": Labels(Null), "CanaryTags": Texts(Null),
-    "CheckRestart": HandedDown(&CHECK_RESTART), "Checks": Blocks(&CHECK, Null), "Cluster": Text, "Connect": Opaque,
+    "CheckRestart": HandedDown(&CHECK_RESTART), "Checks": Blocks(&CHECK, Null), "Cluster": Text, "Connect": Block(&connect::CONNECT),
     "EnableTagOverride": Flag, "Identity": Block(&IDENTITY), "Kind": Text, "Meta": Labels(Null), "Name": Text,
     "Namespace": Text, "OnUpdate": Text, "PortLabel": Text, "Provider": Text, "TaggedAddresses": Labels(Null),
     "Tags": Texts(Null), "TaskName": Text, "Weights": Block(&WEIGHTS),
@@ -236,7 +241,7 @@ schema!(CNI, false, "Args": Labels(Kept));
 schema!(DISPATCH_PAYLOAD, false, "File": Text);
 
 impl Schema {
-    fn member(&self, name: &str) -> Option<&'static (&'static str, Kind)> {
+    pub(super) fn member(&self, name: &str) -> Option<&'static (&'static str, Kind)> {
         let exact = self.members.iter().find(|(known, _)| *known == name);
         exact.or_else(|| {
             let mut members = self.members.iter();
@@ -275,7 +280,9 @@ pub(super) fn spell(value: &mut Value, schema: &Schema) {
 
 fn spell_member(value: &mut Value, kind: &Kind) {
     match (kind, value) {
-        (Kind::Block(schema) | Kind::HandedDown(schema), value) => spell(value, schema),
+        (Kind::Block(schema) | Kind::Present(schema) | Kind::HandedDown(schema), value) => {
+            spell(value, schema)
+        }
         (Kind::Blocks(schema, _), Value::Array(list)) => {
             list.iter_mut().for_each(|entry| spell(entry, schema));
         }
@@ -327,7 +334,7 @@ pub(super) fn complete(value: &mut Value, schema: &Schema) {
 
 fn complete_member(value: &mut Value, kind: &Kind) {
     match (kind, &mut *value) {
-        (Kind::Block(schema), value) => complete(value, schema),
+        (Kind::Block(schema) | Kind::Present(schema), value) => complete(value, schema),
         (Kind::Blocks(schema, _), Value::Array(list)) => {
             list.iter_mut().for_each(|entry| complete(entry, schema));
         }
@@ -371,6 +378,11 @@ impl Kind {
             Self::Text => Value::String(String::new()),
             Self::Number => Value::from(0),
             Self::Flag => Value::Bool(false),
+            Self::Present(schema) => {
+                let mut empty = Value::Object(serde_json::Map::new());
+                complete(&mut empty, schema);
+                empty
+            }
             _ => Value::Null,
         }
     }
@@ -382,14 +394,14 @@ impl Kind {
             | Self::Texts(empty)
             | Self::Labels(empty)
             | Self::Free(empty) => *empty,
-            Self::Headers => Empty::Null,
+            Self::Headers | Self::Numbers => Empty::Null,
             Self::Text
             | Self::Number
             | Self::Flag
             | Self::Optional
             | Self::Block(_)
-            | Self::HandedDown(_)
-            | Self::Opaque => Empty::Kept,
+            | Self::Present(_)
+            | Self::HandedDown(_) => Empty::Kept,
         }
     }
 }

@@ -27,7 +27,6 @@ pub(super) fn fill(service: &mut Object, job: &Inherited, group: &str, task: Opt
         }
     }
     checks(service, task.is_some());
-    identity(service);
 }
 
 fn name(service: &mut Object, job: &Inherited, group: &str, task: Option<&str>) {
@@ -93,8 +92,8 @@ fn inherit_restart(check: &mut Object, inherited: Option<&Object>) {
     inherit(own, inherited);
 }
 
-/// Consul's identities are named after the service.
-fn identity(service: &mut Object) {
+/// Consul's identities are named after the service, whose name must have got its last form.
+pub(super) fn identify(service: &mut Object) {
     if text(service, "Provider") != "consul" {
         return;
     }

@@ -28,6 +28,7 @@ pub(super) fn fill(task: &mut Object, parent: &Parent<'_>) {
     let name = text(task, "Name").to_owned();
     for service in blocks_mut(task, "Services") {
         service::fill(service, parent.job, parent.group, Some(&name));
+        service::identify(service);
     }
     for policy in blocks_mut(task, "ScalingPolicies") {
         fill_scaling(
@@ -44,16 +45,22 @@ pub(super) fn fill(task: &mut Object, parent: &Parent<'_>) {
 
 fn run(task: &mut Object, parent: &Parent<'_>) {
     default_number(task, "KillTimeout", 5 * SECOND);
-    if let Some(log) = block_or_new(task, "LogConfig") {
-        default(log, "MaxFiles", 10);
-        default(log, "MaxFileSizeMB", 10);
-    }
+    logs(task);
     if let Some(restart) = block_or_new(task, "RestartPolicy") {
         inherit(restart, parent.restart);
     }
 }
 
-fn resources(task: &mut Object) {
+/// Also for the task that replaces parts of a proxy's.
+pub(super) fn logs(task: &mut Object) {
+    if let Some(log) = block_or_new(task, "LogConfig") {
+        default(log, "MaxFiles", 10);
+        default(log, "MaxFileSizeMB", 10);
+    }
+}
+
+/// Also for the task that replaces parts of a proxy's.
+pub(super) fn resources(task: &mut Object) {
     let Some(resources) = block_or_new(task, "Resources") else {
         return;
     };
@@ -115,7 +122,7 @@ fn fill_template(template: &mut Object) {
 }
 
 /// A mount that names no volume is forgotten.
-fn mounts(task: &mut Object) {
+pub(super) fn mounts(task: &mut Object) {
     if let Some(Value::Array(mounts)) = task.get_mut("VolumeMounts") {
         mounts.retain(|mount| mount.get("Volume").is_some());
     }
