@@ -16,13 +16,14 @@ use cs::compile::compile;
 use cs::desired::{Desired, Digest, Options, digest, validate};
 use cs::dispatch::params::DeployParams;
 use cs::dispatch::{ConvertOptions, Params, Task, convert, params};
-use cs::ids::{JobId, ModifyIndex, Namespace};
+use cs::ids::{JobKey, ModifyIndex};
+use cs::inventory::{Entry, Inventory, State};
 use cs::reconcile::diff::{DiffOptions, diff};
-use cs::reconcile::fast::{Entry, Inventory, Verdict, Wanted, verdicts};
+use cs::reconcile::fast::{Verdict, Wanted, verdicts};
 use cs::reconcile::plan::{Action, Goal, Guard, Memory, Next, Plan, RunGoal, plan};
-use cs::reconcile::{Activity, Observed, Outcome, Seen};
-use cs::spec::Workload;
+use cs::reconcile::{Activity, Observed, Seen};
 use cs::spec::parse::parse;
+use cs::spec::{Kind, Workload};
 use serde_json::{Value, json};
 
 /// A public web service as the platform sends it: 1.9 KB.
@@ -120,7 +121,7 @@ fn parsed_and_validated(text: &str) -> Vec<Desired> {
     let documents = parse("bench.yaml", text).expect("valid specs");
     documents
         .iter()
-        .map(|document| validate(&document.workload, &options()).expect("valid specs"))
+        .map(|document| validate(document.workload().unwrap(), &options()).expect("valid specs"))
         .collect()
 }
 
@@ -230,30 +231,36 @@ fn registers(plan: &Plan) -> bool {
 /// A fleet that converged, as it is remembered and as Nomad lists it.
 struct Fleet {
     inventory: Inventory,
-    names: Vec<(JobId, Namespace, Digest)>,
+    names: Vec<(JobKey, Digest)>,
     list: String,
 }
 
 fn fleet(size: usize) -> Fleet {
-    let names: Vec<(JobId, Namespace, Digest)> = (0..size)
+    let names: Vec<(JobKey, Digest)> = (0..size)
         .map(|number| {
-            (
-                format!("cst-docs-{number:06}").parse().expect("a valid id"),
-                "default".parse().expect("a valid namespace"),
-                Digest(format!("{number:064x}")),
-            )
+            let key = JobKey {
+                namespace: "default".parse().expect("a valid namespace"),
+                job: format!("cst-docs-{number:06}").parse().expect("a valid id"),
+            };
+            (key, Digest(format!("{number:064x}")))
         })
         .collect();
-    let entries = names
-        .iter()
-        .zip(1..)
-        .map(|((job, namespace, digest), index)| Entry {
-            job: job.clone(),
-            namespace: namespace.clone(),
-            digest: digest.clone(),
+    let entries = names.iter().zip(1..).map(|((key, digest), index)| {
+        let entry = Entry {
+            kind: Kind::Workload,
+            digest: digest.into(),
             index: ModifyIndex(index),
-            outcome: Outcome::Converged,
-        });
+            created: index,
+            state: State::Converged,
+            written: jiff::Timestamp::UNIX_EPOCH,
+            keep: false,
+            adopted: false,
+            failed: None,
+            hook: None,
+            revision: None,
+        };
+        (key.clone(), entry)
+    });
     let inventory = Inventory {
         entries: entries.collect(),
     };
@@ -261,7 +268,7 @@ fn fleet(size: usize) -> Fleet {
     let list: Vec<Value> = names
         .iter()
         .zip(1..)
-        .map(|((job, ..), index)| listed(job.as_str(), index))
+        .map(|((key, _), index)| listed(key.job.as_str(), index))
         .collect();
     Fleet {
         inventory,
@@ -295,11 +302,7 @@ fn fast_path(c: &mut Criterion) {
         } = fleet(size);
         let wanted: Vec<Wanted<'_>> = names
             .iter()
-            .map(|(job, namespace, digest)| Wanted {
-                job,
-                namespace,
-                digest,
-            })
+            .map(|(key, digest)| Wanted { key, digest })
             .collect();
         let decoded: Vec<JobStub> = serde_json::from_str(&list).expect("a job list");
         let unchanged = |list: &[JobStub]| {

@@ -10,9 +10,10 @@ use cs::clients::nomad::NomadClient;
 use cs::clients::nomad::calls::jobs::JobQuery;
 use cs::clients::nomad::connection::ConnectionConfig;
 use cs::desired::{Desired, Digest};
-use cs::ids::{ModifyIndex, Namespace};
-use cs::reconcile::Outcome;
-use cs::reconcile::fast::{Entry, Inventory, Verdict, Wanted, verdicts};
+use cs::ids::{JobKey, ModifyIndex, Namespace};
+use cs::inventory::{Entry, Inventory, State};
+use cs::reconcile::fast::{Verdict, Wanted, verdicts};
+use cs::spec::Kind;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -128,11 +129,18 @@ pub(crate) fn part(arguments: &str) {
             .expect("the stand-in answers")
             .value
     });
+    let keys: Vec<JobKey> = desired
+        .iter()
+        .map(|desired| JobKey {
+            namespace: namespace.clone(),
+            job: desired.id.clone(),
+        })
+        .collect();
     let wanted: Vec<Wanted<'_>> = desired
         .iter()
-        .map(|desired| Wanted {
-            job: &desired.id,
-            namespace: &namespace,
+        .zip(&keys)
+        .map(|(desired, key)| Wanted {
+            key,
             digest: &desired.digest,
         })
         .collect();
@@ -160,12 +168,25 @@ fn recalled(home: &Path, namespace: &Namespace) -> Inventory {
     let text = std::fs::read_to_string(home.join("inventory")).expect("a file of ours");
     let lines: Vec<(cs::ids::JobId, String, ModifyIndex)> =
         serde_json::from_str(&text).expect("a file of ours");
-    let entries = lines.into_iter().map(|(job, digest, index)| Entry {
-        job,
-        namespace: namespace.clone(),
-        digest: Digest(digest),
-        index,
-        outcome: Outcome::Converged,
+    let entries = lines.into_iter().map(|(job, digest, index)| {
+        let key = JobKey {
+            namespace: namespace.clone(),
+            job,
+        };
+        let entry = Entry {
+            kind: Kind::Workload,
+            digest: Digest(digest).into(),
+            index,
+            created: index.0,
+            state: State::Converged,
+            written: jiff::Timestamp::UNIX_EPOCH,
+            keep: false,
+            adopted: false,
+            failed: None,
+            hook: None,
+            revision: None,
+        };
+        (key, entry)
     });
     Inventory {
         entries: entries.collect(),

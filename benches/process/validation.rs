@@ -82,7 +82,7 @@ pub(crate) fn desired(file: &Path) -> Vec<Desired> {
     let documents = parse(&file.to_string_lossy(), &text).expect("a valid spec");
     documents
         .iter()
-        .map(|document| validate(&document.workload, &options).expect("a valid spec"))
+        .map(|document| validate(document.workload().unwrap(), &options).expect("a valid spec"))
         .collect()
 }
 

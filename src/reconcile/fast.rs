@@ -18,45 +18,25 @@
 //! copy the submission, and with it the digest, to the version they make. Only both together do. An autoscaler moves the
 //! index, so each of its changes costs one look.
 //!
-//! Pure, and linear in the three lists.
+//! Two things are known without a look although the job is not as desired. A batch job that ran to its end is gone when
+//! Nomad has collected it (trap 13): it is not missing, and must not run again. And what failed stays failed: the same
+//! specification is not sent to the same job again, neither the one that Nomad rolled back nor one that never got healthy.
+//!
+//! Pure. Linear in what is wanted and what is listed, logarithmic in what is remembered.
 
 use std::collections::HashMap;
 use std::fmt;
 
-use super::outcome::Outcome;
 use crate::clients::nomad::types::JobStub;
 use crate::desired::Digest;
-use crate::ids::{JobId, ModifyIndex, Namespace};
-
-/// What is remembered of one job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Which job.
-    pub job: JobId,
-    /// Where it was written.
-    pub namespace: Namespace,
-    /// What was desired then.
-    pub digest: Digest,
-    /// `JobModifyIndex` of the job, read when it was last found without drift, after our last write.
-    pub index: ModifyIndex,
-    /// How the last run for it ended.
-    pub outcome: Outcome,
-}
-
-/// What is remembered of all jobs.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Inventory {
-    /// One entry a job; of several the last one counts.
-    pub entries: Vec<Entry>,
-}
+use crate::ids::{JobKey, ModifyIndex};
+use crate::inventory::{Entry, Failed, Inventory, State};
 
 /// A job that is desired, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted<'a> {
-    /// Which job.
-    pub job: &'a JobId,
-    /// Where; the connection's namespace when the spec names none.
-    pub namespace: &'a Namespace,
+    /// Which job; in the connection's namespace when the spec names none.
+    pub key: &'a JobKey,
     /// Fingerprint of what is desired now.
     pub digest: &'a Digest,
 }
@@ -64,9 +44,11 @@ pub struct Wanted<'a> {
 /// Whether a job needs a look of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Verdict {
-    /// Nothing was written and nothing else is desired since it converged: no further call.
+pub enum Verdict<'a> {
+    /// Nothing was written and nothing else is desired since it converged, or it ran to its end: no further call.
     Unchanged,
+    /// The same was tried, and nobody wrote the job since it failed: it is not tried again.
+    Failed(&'a Failed),
     /// Observe it, compare it, plan.
     Look(Reason),
 }
@@ -78,6 +60,13 @@ pub enum Reason {
     Unknown,
     /// The list does not name it.
     Missing,
+    /// It was purged, and somebody made another job of its name.
+    Recreated {
+        /// `CreateIndex` that is remembered.
+        remembered: u64,
+        /// `CreateIndex` in the list.
+        listed: u64,
+    },
     /// Somebody stopped it.
     Stopped,
     /// Something else is desired than was written last.
@@ -98,6 +87,10 @@ impl fmt::Display for Reason {
         match self {
             Self::Unknown => f.write_str("nothing is remembered of it"),
             Self::Missing => f.write_str("it is not there"),
+            Self::Recreated { remembered, listed } => write!(
+                f,
+                "it is another job of the same name (created at index {listed}, {remembered} is remembered)"
+            ),
             Self::Stopped => f.write_str("it was stopped"),
             Self::Desired => f.write_str("something else is desired now"),
             Self::Written { remembered, listed } => write!(
@@ -109,78 +102,97 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Names of a job: ids are unique within their namespace only.
-type Key<'a> = (&'a str, &'a str);
-
-/// Says of each wanted job, in order, whether it needs a look.
+/// Says of each wanted job, in order, whether it needs a look. Of several list entries for one job the last one counts.
 #[must_use]
-pub fn verdicts(wanted: &[Wanted<'_>], inventory: &Inventory, list: &[JobStub]) -> Vec<Verdict> {
-    let remembered: HashMap<Key<'_>, &Entry> = inventory
-        .entries
-        .iter()
-        .map(|entry| ((entry.namespace.as_str(), entry.job.as_str()), entry))
-        .collect();
-    let listed: HashMap<Key<'_>, &JobStub> = list
+pub fn verdicts<'a>(
+    wanted: &[Wanted<'_>],
+    inventory: &'a Inventory,
+    list: &[JobStub],
+) -> Vec<Verdict<'a>> {
+    let listed: HashMap<(&str, &str), &JobStub> = list
         .iter()
         .map(|stub| ((stub.namespace.as_str(), stub.id.as_str()), stub))
         .collect();
     wanted
         .iter()
         .map(|wanted| {
-            let key = (wanted.namespace.as_str(), wanted.job.as_str());
-            let reason = reason(
-                wanted.digest,
-                remembered.get(&key).copied(),
-                listed.get(&key).copied(),
-            );
-            reason.map_or(Verdict::Unchanged, Verdict::Look)
+            let Some(entry) = inventory.entries.get(wanted.key) else {
+                return Verdict::Look(Reason::Unknown);
+            };
+            let name = (wanted.key.namespace.as_str(), wanted.key.job.as_str());
+            verdict(wanted.digest, entry, listed.get(&name).copied())
         })
         .collect()
 }
 
-fn reason(digest: &Digest, entry: Option<&Entry>, stub: Option<&JobStub>) -> Option<Reason> {
-    let Some(entry) = entry else {
-        return Some(Reason::Unknown);
-    };
+fn verdict<'a>(digest: &Digest, entry: &'a Entry, stub: Option<&JobStub>) -> Verdict<'a> {
+    let same = entry.digest == *digest;
     let Some(stub) = stub else {
-        return Some(Reason::Missing);
+        // Nomad collects what has run to its end.
+        return match entry.state == State::Completed && same {
+            true => Verdict::Unchanged,
+            false => Verdict::Look(Reason::Missing),
+        };
     };
+    let (remembered, listed) = (entry.created, stub.create_index);
+    if remembered != 0 && remembered != listed {
+        return Verdict::Look(Reason::Recreated { remembered, listed });
+    }
+    if let Some(failed) = &entry.failed
+        && failed.digest == *digest
+        && failed.index == stub.job_modify_index
+    {
+        return Verdict::Failed(failed);
+    }
     if stub.stop {
-        return Some(Reason::Stopped);
+        return Verdict::Look(Reason::Stopped);
     }
-    if entry.digest != *digest {
-        return Some(Reason::Desired);
+    if !same {
+        return Verdict::Look(Reason::Desired);
     }
-    if entry.index != stub.job_modify_index {
-        return Some(Reason::Written {
-            remembered: entry.index,
-            listed: stub.job_modify_index,
-        });
+    let (remembered, listed) = (entry.index, stub.job_modify_index);
+    if remembered != listed {
+        return Verdict::Look(Reason::Written { remembered, listed });
     }
-    (entry.outcome != Outcome::Converged).then_some(Reason::Unsettled)
+    match entry.state {
+        State::Converged | State::Completed => Verdict::Unchanged,
+        State::Unsettled => Verdict::Look(Reason::Unsettled),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::spec::Kind;
 
-    fn job(id: &str) -> JobId {
-        id.parse().unwrap()
+    fn key(namespace: &str, id: &str) -> JobKey {
+        JobKey {
+            namespace: namespace.parse().unwrap(),
+            job: id.parse().unwrap(),
+        }
     }
 
-    fn namespace(name: &str) -> Namespace {
-        name.parse().unwrap()
+    fn digest(text: &str) -> Digest {
+        Digest(text.to_owned())
     }
 
-    fn entry(id: &str, index: u64) -> Entry {
+    /// Of a job that was created at index 3.
+    fn entry(index: u64) -> Entry {
         Entry {
-            job: job(id),
-            namespace: namespace("default"),
-            digest: Digest("d1".to_owned()),
+            kind: Kind::Workload,
+            digest: digest("d1").into(),
             index: ModifyIndex(index),
-            outcome: Outcome::Converged,
+            created: 3,
+            state: State::Converged,
+            written: Timestamp::UNIX_EPOCH,
+            keep: false,
+            adopted: false,
+            failed: None,
+            hook: None,
+            revision: None,
         }
     }
 
@@ -188,53 +200,67 @@ mod tests {
         JobStub {
             id: id.to_owned(),
             namespace: "default".to_owned(),
+            create_index: 3,
             job_modify_index: ModifyIndex(index),
             status: "running".to_owned(),
             ..JobStub::default()
         }
     }
 
+    fn inventory(entries: impl IntoIterator<Item = (JobKey, Entry)>) -> Inventory {
+        Inventory {
+            entries: entries.into_iter().collect(),
+        }
+    }
+
     /// The verdict about job `shop` in `default`, of which `d1` is desired.
-    fn verdict(entries: Vec<Entry>, list: &[JobStub]) -> Verdict {
-        let (job, namespace, digest) = (job("shop"), namespace("default"), Digest("d1".to_owned()));
+    fn check(entry: Option<Entry>, list: &[JobStub], expected: Verdict<'_>) {
+        let (key, digest) = (key("default", "shop"), digest("d1"));
+        let inventory = inventory(entry.map(|entry| (key.clone(), entry)));
         let wanted = Wanted {
-            job: &job,
-            namespace: &namespace,
+            key: &key,
             digest: &digest,
         };
-        let found = verdicts(&[wanted], &Inventory { entries }, list);
-        assert_eq!(found.len(), 1);
-        found[0]
+        assert_eq!(verdicts(&[wanted], &inventory, list), [expected]);
+    }
+
+    fn with(change: impl FnOnce(&mut Entry)) -> Option<Entry> {
+        let mut entry = entry(7);
+        change(&mut entry);
+        Some(entry)
+    }
+
+    fn failed(of: &str, index: u64) -> Failed {
+        Failed {
+            digest: digest(of).into(),
+            outcome: "rolled-back".to_owned(),
+            index: ModifyIndex(index),
+        }
     }
 
     #[test]
     fn a_job_that_nobody_wrote_and_of_which_the_same_is_desired_needs_no_call() {
-        let others = [stub("other", 3), stub("shop", 7), stub("zeta", 9)];
-        assert_eq!(verdict(vec![entry("shop", 7)], &others), Verdict::Unchanged);
+        let list = [stub("other", 3), stub("shop", 7), stub("zeta", 9)];
+        check(Some(entry(7)), &list, Verdict::Unchanged);
+        let unknown_incarnation = with(|entry| entry.created = 0);
+        check(unknown_incarnation, &list, Verdict::Unchanged);
     }
 
     #[test]
     fn each_thing_that_may_have_changed_asks_for_a_look_and_says_why() {
-        let with = |change: fn(&mut Entry)| {
-            let mut entry = entry("shop", 7);
-            change(&mut entry);
-            vec![entry]
-        };
         let stopped = JobStub {
             stop: true,
             ..stub("shop", 7)
         };
         let look = Verdict::Look;
         let same = [stub("shop", 7)];
-        assert_eq!(verdict(vec![], &same), look(Reason::Unknown));
-        assert_eq!(verdict(with(|_| ()), &[]), look(Reason::Missing));
-        assert_eq!(verdict(with(|_| ()), &[stopped]), look(Reason::Stopped));
-        let other = with(|entry| entry.digest = Digest("d2".to_owned()));
-        assert_eq!(verdict(other, &same), look(Reason::Desired));
-        let unhealthy = with(|entry| entry.outcome = Outcome::Cancelled { doing: None });
-        assert_eq!(verdict(unhealthy, &same), look(Reason::Unsettled));
-        let gone = with(|entry| entry.outcome = Outcome::Destroyed);
-        assert_eq!(verdict(gone, &same), look(Reason::Unsettled));
+        check(None, &same, look(Reason::Unknown));
+        check(Some(entry(7)), &[], look(Reason::Missing));
+        check(Some(entry(7)), &[stopped], look(Reason::Stopped));
+        let other = with(|entry| entry.digest = digest("d2").into());
+        check(other, &same, look(Reason::Desired));
+        let unhealthy = with(|entry| entry.state = State::Unsettled);
+        check(unhealthy, &same, look(Reason::Unsettled));
     }
 
     #[test]
@@ -245,11 +271,60 @@ mod tests {
                 remembered: ModifyIndex(7),
                 listed: ModifyIndex(listed),
             };
-            assert_eq!(
-                verdict(vec![entry("shop", 7)], &[stub("shop", listed)]),
-                Verdict::Look(reason)
+            check(
+                Some(entry(7)),
+                &[stub("shop", listed)],
+                Verdict::Look(reason),
             );
         }
+    }
+
+    #[test]
+    fn a_job_that_was_purged_and_made_anew_is_another_one() {
+        let anew = JobStub {
+            create_index: 5,
+            ..stub("shop", 7)
+        };
+        let reason = Reason::Recreated {
+            remembered: 3,
+            listed: 5,
+        };
+        check(Some(entry(7)), &[anew], Verdict::Look(reason));
+    }
+
+    #[test]
+    fn a_batch_job_that_ran_to_its_end_is_not_missed_while_the_same_is_desired() {
+        let completed = || with(|entry| entry.state = State::Completed);
+        check(completed(), &[], Verdict::Unchanged);
+        check(completed(), &[stub("shop", 7)], Verdict::Unchanged);
+        let other = with(|entry| {
+            entry.state = State::Completed;
+            entry.digest = digest("d2").into();
+        });
+        check(other, &[], Verdict::Look(Reason::Missing));
+    }
+
+    #[test]
+    fn what_failed_is_not_tried_again_until_something_else_is_desired_or_somebody_writes_the_job() {
+        let (d1, d2) = (failed("d1", 9), failed("d2", 9));
+        // Nomad went back to the version before, which made another index; the digest is the one before, too.
+        let rolled_back = |failed: &Failed| {
+            let failed = failed.clone();
+            with(|entry| {
+                entry.digest = digest("d0").into();
+                entry.failed = Some(failed);
+            })
+        };
+        let stopped = JobStub {
+            stop: true,
+            ..stub("shop", 9)
+        };
+        check(rolled_back(&d1), &[stub("shop", 9)], Verdict::Failed(&d1));
+        check(rolled_back(&d1), &[stopped], Verdict::Failed(&d1));
+        let look = Verdict::Look;
+        check(rolled_back(&d1), &[stub("shop", 10)], look(Reason::Desired));
+        check(rolled_back(&d2), &[stub("shop", 9)], look(Reason::Desired));
+        check(rolled_back(&d1), &[], look(Reason::Missing));
     }
 
     #[test]
@@ -258,53 +333,50 @@ mod tests {
             namespace: "team".to_owned(),
             ..stub("shop", 7)
         };
-        let missing = Verdict::Look(Reason::Missing);
-        assert_eq!(verdict(vec![entry("shop", 7)], &[elsewhere]), missing);
-        let remembered = Entry {
-            namespace: namespace("team"),
-            ..entry("shop", 7)
+        check(Some(entry(7)), &[elsewhere], Verdict::Look(Reason::Missing));
+        let (here, there, digest) = (key("default", "shop"), key("team", "shop"), digest("d1"));
+        let wanted = Wanted {
+            key: &here,
+            digest: &digest,
         };
-        let unknown = Verdict::Look(Reason::Unknown);
-        assert_eq!(verdict(vec![remembered], &[stub("shop", 7)]), unknown);
-    }
-
-    #[test]
-    fn of_several_entries_for_one_job_the_last_counts() {
-        let (old, new) = (entry("shop", 5), entry("shop", 7));
-        let list = [stub("shop", 7)];
-        assert_eq!(
-            verdict(vec![old.clone(), new.clone()], &list),
-            Verdict::Unchanged
-        );
-        assert_ne!(verdict(vec![new, old], &list), Verdict::Unchanged);
+        let inventory = inventory([(there, entry(7))]);
+        let found = verdicts(&[wanted], &inventory, &[stub("shop", 7)]);
+        assert_eq!(found, [Verdict::Look(Reason::Unknown)]);
     }
 
     /// Few names, digests and indexes, so that they often meet.
-    fn entries() -> impl Strategy<Value = Vec<Entry>> {
-        let outcome = prop_oneof![
-            4 => Just(Outcome::Converged),
-            1 => Just(Outcome::Failed("x".to_owned())),
+    fn inventories() -> impl Strategy<Value = Inventory> {
+        let state = prop_oneof![
+            4 => Just(State::Converged),
+            2 => Just(State::Completed),
+            1 => Just(State::Unsettled),
         ];
-        let one = ("[ab]", "[mn]", "[de]", 1u64..4, outcome);
+        let failure = prop::option::weighted(0.3, ("[de]", 1u64..4));
+        let one = ("[ab]", "[mn]", "[de]", (1u64..4, 0u64..3), state, failure);
         prop::collection::vec(one, 0..8).prop_map(|all| {
-            all.into_iter()
-                .map(|(id, space, digest, index, outcome)| Entry {
-                    job: job(&id),
-                    namespace: namespace(&space),
-                    digest: Digest(digest),
-                    index: ModifyIndex(index),
-                    outcome,
-                })
-                .collect()
+            inventory(
+                all.into_iter()
+                    .map(|(id, space, of, (index, created), state, failure)| {
+                        let entry = Entry {
+                            digest: digest(&of).into(),
+                            created,
+                            state,
+                            failed: failure.map(|(of, index)| failed(&of, index)),
+                            ..entry(index)
+                        };
+                        (key(&space, &id), entry)
+                    }),
+            )
         })
     }
 
     fn lists() -> impl Strategy<Value = Vec<JobStub>> {
-        let one = ("[ab]", "[mn]", 1u64..4, prop::bool::weighted(0.2));
+        let one = ("[ab]", "[mn]", 1u64..4, 1u64..3, prop::bool::weighted(0.2));
         prop::collection::vec(one, 0..8).prop_map(|all| {
             all.into_iter()
-                .map(|(id, space, index, stop)| JobStub {
+                .map(|(id, space, index, created, stop)| JobStub {
                     namespace: space,
+                    create_index: created,
                     stop,
                     ..stub(&id, index)
                 })
@@ -315,51 +387,58 @@ mod tests {
     proptest! {
         /// Against the definition, written out with nested loops.
         #[test]
-        fn unchanged_means_remembered_listed_running_and_equal(
-            entries in entries(),
+        fn the_verdict_is_the_one_of_the_definition(
+            inventory in inventories(),
             list in lists(),
             names in prop::collection::vec(("[abc]", "[mn]", "[de]"), 0..8),
         ) {
-            let owned: Vec<(JobId, Namespace, Digest)> = names
+            let owned: Vec<(JobKey, Digest)> = names
                 .iter()
-                .map(|(id, space, digest)| (job(id), namespace(space), Digest(digest.clone())))
+                .map(|(id, space, of)| (key(space, id), digest(of)))
                 .collect();
-            let wanted: Vec<Wanted<'_>> = owned
-                .iter()
-                .map(|(job, namespace, digest)| Wanted { job, namespace, digest })
-                .collect();
-            let found = verdicts(&wanted, &Inventory { entries: entries.clone() }, &list);
+            let wanted: Vec<Wanted<'_>> = owned.iter().map(|(key, digest)| Wanted { key, digest }).collect();
+            let found = verdicts(&wanted, &inventory, &list);
             prop_assert_eq!(found.len(), wanted.len());
             for (wanted, verdict) in wanted.iter().zip(found) {
-                let entry = entries.iter().rfind(|entry| {
-                    entry.job == *wanted.job && entry.namespace == *wanted.namespace
-                });
+                let entry = inventory.entries.iter().find(|(key, _)| *key == wanted.key).map(|(_, entry)| entry);
                 let stub = list.iter().rfind(|stub| {
-                    stub.id == wanted.job.as_str() && stub.namespace == wanted.namespace.as_str()
+                    stub.id == wanted.key.job.as_str() && stub.namespace == wanted.key.namespace.as_str()
+                });
+                let same_job = entry.zip(stub).is_some_and(|(entry, stub)| {
+                    entry.created == 0 || entry.created == stub.create_index
+                });
+                let failed = entry.zip(stub).is_some_and(|(entry, stub)| {
+                    entry.failed.as_ref().is_some_and(|failed| {
+                        same_job && failed.digest == *wanted.digest && failed.index == stub.job_modify_index
+                    })
                 });
                 let settled = entry.zip(stub).is_some_and(|(entry, stub)| {
-                    entry.digest == *wanted.digest
-                        && entry.outcome.is_success()
+                    same_job
+                        && entry.digest == *wanted.digest
+                        && entry.state != State::Unsettled
                         && entry.index == stub.job_modify_index
                         && !stub.stop
                 });
-                prop_assert_eq!(verdict == Verdict::Unchanged, settled);
+                let collected = stub.is_none() && entry.is_some_and(|entry| {
+                    entry.state == State::Completed && entry.digest == *wanted.digest
+                });
+                prop_assert_eq!(matches!(verdict, Verdict::Failed(_)), failed);
+                prop_assert_eq!(verdict == Verdict::Unchanged, (settled && !failed) || collected);
             }
         }
 
         /// What the list says of other jobs, and in which order, does not matter.
         #[test]
         fn the_order_of_the_list_does_not_matter(mut numbers in Just((0..50u64).collect::<Vec<_>>()).prop_shuffle()) {
-            let entries: Vec<Entry> = (0..50).map(|n| entry(&format!("job-{n}"), n + 1)).collect();
-            let wanted: Vec<Wanted<'_>> = entries
-                .iter()
-                .map(|entry| Wanted { job: &entry.job, namespace: &entry.namespace, digest: &entry.digest })
-                .collect();
+            let inventory = inventory((0..50).map(|n| (key("default", &format!("job-{n}")), entry(n + 1))));
+            let digest = digest("d1");
+            let wanted: Vec<Wanted<'_>> = inventory.entries.keys().map(|key| Wanted { key, digest: &digest }).collect();
             numbers.retain(|number| number % 7 != 0);
             let list: Vec<JobStub> = numbers.iter().map(|n| stub(&format!("job-{n}"), n + 1)).collect();
-            let found = verdicts(&wanted, &Inventory { entries: entries.clone() }, &list);
-            for (number, verdict) in found.into_iter().enumerate() {
-                let want = if number % 7 == 0 { Verdict::Look(Reason::Missing) } else { Verdict::Unchanged };
+            let found = verdicts(&wanted, &inventory, &list);
+            for (wanted, verdict) in wanted.iter().zip(found) {
+                let number: u64 = wanted.key.job.as_str()["job-".len()..].parse().unwrap();
+                let want = if number.is_multiple_of(7) { Verdict::Look(Reason::Missing) } else { Verdict::Unchanged };
                 prop_assert_eq!(verdict, want);
             }
         }
