@@ -1,6 +1,16 @@
-//! Every environment variable that `cs` reads, once, in one place, with its default.
+//! Every environment variable that `cs` reads, once, in one place, with its default; and the config file.
 //!
-//! The order is flag over environment. Nothing else in the crate looks at the environment (`.clippy.toml` sees to it).
+//! The order is flag over environment over config file. Nothing else in the crate looks at the environment
+//! (`.clippy.toml` sees to it).
+//!
+//! [`location`] where the file is · [`file`] what it holds · [`credential`] secrets by reference · [`cluster`] which
+//! cluster is meant · [`edit`] changes to the file that keep its comments.
+
+pub mod cluster;
+pub mod credential;
+pub mod edit;
+pub mod file;
+pub mod location;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,6 +36,13 @@ pub const PLACEMENT_GRACE: Duration = Duration::from_secs(30);
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, OsString>);
 
+impl std::fmt::Debug for Environment {
+    /// Never shows values: tokens are among them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Environment({} variables)", self.0.len())
+    }
+}
+
 impl Environment {
     /// Reads the process's environment.
     #[must_use]
@@ -37,12 +54,8 @@ impl Environment {
     /// An environment made of pairs, for tests and for the demo.
     #[must_use]
     pub fn of_pairs<const N: usize>(pairs: [(&str, &str); N]) -> Self {
-        Self(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.into()))
-                .collect(),
-        )
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.into());
+        Self(pairs.into_iter().map(owned).collect())
     }
 
     /// A variable that is set and not empty. One that is not UTF-8 counts as unset.
