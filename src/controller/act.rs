@@ -15,6 +15,8 @@ pub enum Done {
     Registered(ModifyIndex),
     /// Something was stopped or purged.
     Removed,
+    /// An earlier version is the newest again.
+    Reverted,
 }
 
 /// Runs one action.
@@ -43,10 +45,72 @@ pub async fn act(
             notes.send(Note::Stopped { job: job.clone() });
             Ok(Done::Removed)
         }
+        Action::Revert {
+            job,
+            version,
+            current,
+        } => {
+            nomad.revert(job, *version, Some(*current)).await?;
+            notes.send(Note::Reverted {
+                job: job.clone(),
+                version: *version,
+            });
+            Ok(Done::Reverted)
+        }
         Action::Purge { job } => {
             nomad.deregister(job, true).await?;
             notes.send(Note::Purged { job: job.clone() });
             Ok(Done::Removed)
         }
+    }
+}
+
+/// Makes an earlier version of a job the newest, provided that `current` is still the version that runs.
+///
+/// An answer that was lost is made good by a look: the write names the version that it saw, so nobody else's can be taken
+/// for it unless it wanted the same.
+///
+/// Returns the number of the new version.
+///
+/// # Errors
+/// [`NomadError::Conflict`] when somebody else made a version in between.
+pub async fn revert(
+    nomad: &NomadClient,
+    id: &JobId,
+    version: u64,
+    current: u64,
+) -> Result<u64, NomadError> {
+    let reverted = nomad.revert(id, version, Some(current)).await;
+    if let Err(error) = &reverted
+        && !matches!(error, NomadError::ReplyLost { .. })
+    {
+        return reverted.map(|_| current);
+    }
+    let now = nomad.job(id).await?.value.map(|job| job.head.version);
+    match (reverted, now) {
+        // It was not carried out, and nothing else was.
+        (Err(_), Some(now)) if now == current => {
+            nomad.revert(id, version, Some(current)).await?;
+            Ok(current + 1)
+        }
+        (_, Some(now)) if now <= current + 1 => Ok(now),
+        (Err(error), _) => Err(error),
+        // Somebody made another version since: what is waited for is ours.
+        (Ok(_), _) => Ok(current + 1),
+    }
+}
+
+/// Promotes the canaries of a rollout in some groups; in all when none is named. Promoting twice does no harm.
+///
+/// # Errors
+/// [`NomadError::Outdated`] when a canary is not healthy any more, or the rollout is over.
+pub async fn promote(
+    nomad: &NomadClient,
+    rollout: &str,
+    groups: &[String],
+) -> Result<(), NomadError> {
+    match nomad.promote_groups(rollout, groups).await {
+        Err(NomadError::ReplyLost { .. }) => nomad.promote_groups(rollout, groups).await.map(drop),
+        done => done.map(drop),
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::act::{Done, act};
+use super::hub::{self, Hub};
 use super::note::{Note, Notes};
 use super::observe::{self, Look};
 use crate::clients::chain;
@@ -16,6 +17,7 @@ use crate::clients::nomad::calls::jobs::Submission;
 use crate::clients::nomad::calls::logs::LogKind;
 use crate::clients::nomad::client::{NomadClient, Read};
 use crate::clients::nomad::error::{Disposition, NomadError};
+use crate::clients::nomad::types::JobHead;
 use crate::clients::nomad::watch::Watcher;
 use crate::ids::JobId;
 use crate::reconcile::cause::{first_cause, one_line};
@@ -50,6 +52,29 @@ pub struct Converge<'a> {
     pub placement_grace: Duration,
     /// What goes with the job's source in Nomad.
     pub submission: Option<&'a Submission>,
+    /// What is waited for.
+    pub until: Until,
+    /// Wakes many loops at once; without one the loop watches by itself.
+    pub hub: Option<&'a Hub>,
+}
+
+/// What a loop waits for once the job stands as wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Until {
+    /// Its canaries are healthy, or, without canaries, all of it.
+    Canary,
+    /// All of it is healthy.
+    #[default]
+    Healthy,
+}
+
+/// How a loop ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The verdict.
+    pub outcome: Outcome,
+    /// The job as the last look found it.
+    pub seen: Option<JobHead>,
 }
 
 /// What the turns have in common.
@@ -68,6 +93,8 @@ struct Turns {
     stands: bool,
     /// Runs from the first wait on.
     watcher: Option<Watcher>,
+    /// The job as the last look found it.
+    seen: Option<JobHead>,
 }
 
 /// What a turn ended with.
@@ -86,46 +113,79 @@ impl Converge<'_> {
     /// # Cancel safety
     /// Dropping it may leave a write whose answer nobody read; running it again finds out.
     pub async fn run(&self, goal: &Goal, on_standing: &mut (dyn FnMut() + Send)) -> Outcome {
+        self.run_on(goal, Memory::default(), on_standing)
+            .await
+            .outcome
+    }
+
+    /// The same for a caller that wrote the job already, and remembers it.
+    ///
+    /// # Cancel safety
+    /// As [`Self::run`].
+    pub async fn run_on(
+        &self,
+        goal: &Goal,
+        memory: Memory,
+        on_standing: &mut (dyn FnMut() + Send),
+    ) -> Ended {
         let mut turns = Turns {
+            tried: memory.writes > 0,
             memory: Memory {
-                stood_at: None,
-                accepted_at: None,
-                sent_at: None,
-                writes: 0,
-                blocked_for: None,
                 placement_grace: self.placement_grace,
+                ..memory
             },
             blocked_since: None,
             last: None,
             gap: None,
             doubted: false,
-            tried: false,
             backoff: BACKOFF.0,
             stands: false,
             watcher: None,
+            seen: None,
         };
-        let id = goal_id(goal);
+        let outcome = self.turns(goal, &mut turns, on_standing).await;
+        Ended {
+            outcome,
+            seen: turns.seen,
+        }
+    }
+
+    async fn turns(
+        &self,
+        goal: &Goal,
+        turns: &mut Turns,
+        on_standing: &mut (dyn FnMut() + Send),
+    ) -> Outcome {
+        let id = goal.id();
+        let mut subscription = self
+            .hub
+            .map(|hub| hub.subscribe(self.nomad.namespace(), id));
         loop {
             let began = Instant::now();
             // Cancel-safe: each branch only drops reads, waits, or a write that the next run looks at again.
             let turn = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Outcome::Cancelled { doing: None },
-                () = tokio::time::sleep_until(self.deadline) => return self.out_of_time(&turns),
-                turn = self.turn(goal, &mut turns) => turn,
+                () = tokio::time::sleep_until(self.deadline) => return self.out_of_time(turns),
+                turn = self.turn(goal, turns) => turn,
             };
             if turns.stands {
                 turns.stands = false;
                 on_standing();
             }
             if let Turn::End(outcome) = turn {
-                return self.with_checks(outcome).await;
+                return with_checks(self.nomad, outcome).await;
             }
             let wait = async {
                 match turn {
                     Turn::Again | Turn::End(_) => {}
                     Turn::Wait(cursor) => {
                         let patience = turns.patience(self.placement_grace);
+                        if let Some(subscription) = &mut subscription {
+                            subscription.changed(patience).await;
+                            tokio::time::sleep_until(began + hub::MIN_TURN).await;
+                            return;
+                        }
                         let watcher = turns
                             .watcher
                             .get_or_insert_with(|| cursor.watch(self.nomad, id));
@@ -143,35 +203,10 @@ impl Converge<'_> {
             tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Outcome::Cancelled { doing: None },
-                () = tokio::time::sleep_until(self.deadline) => return self.out_of_time(&turns),
+                () = tokio::time::sleep_until(self.deadline) => return self.out_of_time(turns),
                 () = wait => {}
             }
         }
-    }
-
-    /// Names the failing checks of an outcome that they caused, as far as Nomad itself knows them.
-    async fn with_checks(&self, mut outcome: Outcome) -> Outcome {
-        let (Outcome::Unhealthy(cause) | Outcome::RolledBack { cause, .. }) = &mut outcome else {
-            return outcome;
-        };
-        let is_open = matches!(cause.kind, CauseKind::Check | CauseKind::Stuck);
-        let Some(at) = cause.at.as_ref().filter(|_| is_open) else {
-            return outcome;
-        };
-        let asked = nomad_in_time(self.nomad.allocation_checks(&at.allocation).into_future()).await;
-        for check in asked
-            .unwrap_or_default()
-            .values()
-            .filter(|check| check.status != "success")
-        {
-            cause.kind = CauseKind::Check;
-            cause.text.push_str(&format!(
-                "; the check of {} fails: {}",
-                check.service,
-                one_line(&check.output)
-            ));
-        }
-        outcome
     }
 
     async fn turn(&self, goal: &Goal, turns: &mut Turns) -> Turn {
@@ -180,6 +215,9 @@ impl Converge<'_> {
             Ok(look) => look,
             Err(error) => return Turn::End(Outcome::Failed(explained(&error))),
         };
+        if let Some(job) = look.observed.job.present() {
+            turns.seen = Some(job.head.clone());
+        }
         let plan = plan(goal, &look.observed, &turns.memory);
         self.explain(goal, &look, &plan, turns);
         for action in &plan.actions {
@@ -190,8 +228,11 @@ impl Converge<'_> {
         turns.memory.remember(&look.observed, &plan);
         match plan.next {
             Next::LookAgain => Turn::Again,
+            Next::Watch(progress) if progress.awaits_promotion && self.until == Until::Canary => {
+                Turn::End(Outcome::Converged)
+            }
             Next::Watch(progress) => {
-                turns.watching(progress, self.notes, goal_id(goal));
+                turns.watching(progress, self.notes, goal.id());
                 Turn::Wait(look.cursor)
             }
             Next::Backoff(reason) => self.pause(turns, reason, None),
@@ -202,8 +243,9 @@ impl Converge<'_> {
                 Turn::Pause(DOUBT)
             }
             Next::Finished(outcome) => {
-                turns.stands =
-                    matches!(goal, Goal::Run(_)) && turns.last.is_none() && is_verdict(&outcome);
+                turns.stands = matches!(goal, Goal::Run(_) | Goal::Watch(_))
+                    && turns.last.is_none()
+                    && is_verdict(&outcome);
                 Turn::End(outcome)
             }
         }
@@ -243,15 +285,7 @@ impl Converge<'_> {
             turns.memory.sent_at.get_or_insert(*expected);
         }
         turns.tried = true;
-        match act(
-            self.nomad,
-            goal_id(goal),
-            action,
-            self.submission,
-            self.notes,
-        )
-        .await
-        {
+        match act(self.nomad, goal.id(), action, self.submission, self.notes).await {
             Ok(Done::Registered(index)) => {
                 turns.memory.stood_at = Some(index);
                 if let Action::Register { expected, .. } = action {
@@ -260,7 +294,7 @@ impl Converge<'_> {
                 turns.backoff = BACKOFF.0;
                 None
             }
-            Ok(Done::Removed) => None,
+            Ok(Done::Removed | Done::Reverted) => None,
             Err(error) => Some(self.after_error(&error, turns)),
         }
     }
@@ -329,6 +363,31 @@ impl Converge<'_> {
     }
 }
 
+/// Names the failing checks of an outcome that they caused, as far as Nomad itself knows them.
+pub(super) async fn with_checks(nomad: &NomadClient, mut outcome: Outcome) -> Outcome {
+    let (Outcome::Unhealthy(cause) | Outcome::RolledBack { cause, .. }) = &mut outcome else {
+        return outcome;
+    };
+    let is_open = matches!(cause.kind, CauseKind::Check | CauseKind::Stuck);
+    let Some(at) = cause.at.as_ref().filter(|_| is_open) else {
+        return outcome;
+    };
+    let asked = nomad_in_time(nomad.allocation_checks(&at.allocation).into_future()).await;
+    for check in asked
+        .unwrap_or_default()
+        .values()
+        .filter(|check| check.status != "success")
+    {
+        cause.kind = CauseKind::Check;
+        cause.text.push_str(&format!(
+            "; the check of {} fails: {}",
+            check.service,
+            one_line(&check.output)
+        ));
+    }
+    outcome
+}
+
 /// The answer to something that is only nice to know: a node that is away must not hold up the outcome.
 async fn nomad_in_time<T>(call: impl Future<Output = Result<Read<T>, NomadError>>) -> Option<T> {
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -361,13 +420,6 @@ fn is_verdict(outcome: &Outcome) -> bool {
             | Outcome::Unplaceable(_)
             | Outcome::RolledBack { .. }
     )
-}
-
-fn goal_id(goal: &Goal) -> &JobId {
-    match goal {
-        Goal::Run(run) => &run.id,
-        Goal::Destroy(id) => id,
-    }
 }
 
 /// Between 0 and 1, different in each process, so that many of them do not come back at the same moment.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::bounds::Bounds;
-use super::converge::{Converge, log_tail};
+use super::converge::{Converge, Until, log_tail};
 use super::image::{Image, ImageWork, NoImage};
 use super::log::DeploymentLog;
 use super::note::{Note, Notes, Phase};
@@ -416,6 +416,8 @@ impl Deployment<'_> {
                 cancel: &self.surroundings.cancel,
                 placement_grace: self.surroundings.placement_grace,
                 submission: Some(&submission),
+                until: Until::default(),
+                hub: None,
             };
             converge
                 .run(&goal, &mut || steps.begin(Phase::HealthCheck))

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::converge::Converge;
+use super::converge::{Converge, Until};
 use super::deploy::client_for;
 use super::note::{Note, Phase};
 use super::run::{JobResult, Surroundings};
@@ -110,6 +110,8 @@ async fn destroy_one(
         cancel: &surroundings.cancel,
         placement_grace: surroundings.placement_grace,
         submission: None,
+        until: Until::default(),
+        hub: None,
     };
     let occasion = records.occasion(&nomad, &job.job_id, surroundings).await;
     let outcome = converge

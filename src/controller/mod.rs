@@ -4,16 +4,19 @@
 //! [`Converge::run`](converge::Converge::run).
 
 pub mod act;
+pub mod attend;
 pub mod bounds;
 pub mod converge;
 pub mod deploy;
 pub mod destroy;
+pub mod hub;
 pub mod image;
 pub mod log;
 mod mask;
 pub mod note;
 pub mod observe;
 pub mod run;
+pub mod set;
 pub mod steps;
 pub mod sync;
 

@@ -61,6 +61,13 @@ pub enum Note {
         /// Which job.
         job: JobId,
     },
+    /// An earlier version is the newest again.
+    Reverted {
+        /// Which job.
+        job: JobId,
+        /// Which version.
+        version: u64,
+    },
     /// Waiting for Nomad. Sent when it differs from the last one.
     Waiting {
         /// Which job.
@@ -132,6 +139,9 @@ impl Note {
             }
             Self::Stopped { job } => format!("stopped job {job}"),
             Self::Purged { job } => format!("purged job {job}"),
+            Self::Reverted { job, version } => {
+                format!("went back to version {version} of job {job}")
+            }
             Self::Waiting { job, progress } => format!("job {job}: waiting until {progress}"),
             Self::Retrying { reason, pause } if pause.is_zero() => {
                 format!("looking again: {reason}")

@@ -38,10 +38,7 @@ pub struct Cursor {
 /// # Errors
 /// Only what a later look cannot mend either, such as a token without rights.
 pub async fn look(nomad: &NomadClient, goal: &Goal, memory: &Memory) -> Result<Look, NomadError> {
-    let id = match goal {
-        Goal::Run(run) => &run.id,
-        Goal::Destroy(id) => id,
-    };
+    let id = goal.id();
     match try_look(nomad, id, goal, memory).await {
         Ok(look) => Ok(look),
         Err(error) if matches!(error.disposition(), Disposition::Stall) => Err(error),
@@ -97,10 +94,11 @@ async fn try_look(
             earlier_attempt(nomad, id, job.value.as_ref(), run, memory).await?,
             Vec::new(),
         ),
-        Goal::Destroy(_) => (
+        Goal::Destroy(_) | Goal::Stop(_) => (
             None,
             children(nomad, id, job.value.as_ref(), &mut activity).await?,
         ),
+        Goal::Watch(_) => (None, Vec::new()),
     };
     let job = job.value.map_or(Seen::Absent, Seen::Present);
     Ok(Look {

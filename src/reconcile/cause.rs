@@ -244,6 +244,11 @@ pub fn allocation_cause(allocation: &Allocation) -> Option<Cause> {
             return Some(at(allocation, name, kind, text));
         }
     }
+    // Why a task did not start says more than that it did not start in time.
+    if let Some((name, event)) = waiting(&tasks) {
+        let text = one_line(&event.display_message);
+        return Some(at(allocation, name, CauseKind::Setup, text));
+    }
     for (name, state) in &tasks {
         if let Some(event) = last_of(state, "Alloc Unhealthy") {
             let text = one_line(&event.display_message);
@@ -260,13 +265,7 @@ pub fn allocation_cause(allocation: &Allocation) -> Option<Cause> {
             return Some(at(allocation, name, kind, text));
         }
     }
-    let (name, event) = waiting(&tasks)?;
-    Some(at(
-        allocation,
-        name,
-        CauseKind::Setup,
-        one_line(&event.display_message),
-    ))
+    None
 }
 
 fn at(allocation: &Allocation, task: &str, kind: CauseKind, text: String) -> Cause {
@@ -285,11 +284,9 @@ fn at(allocation: &Allocation, task: &str, kind: CauseKind, text: String) -> Cau
 /// A template that waits for a missing key keeps its allocation pending for ever.
 fn waiting<'a>(tasks: &[(&'a String, &'a TaskState)]) -> Option<(&'a String, &'a TaskEvent)> {
     tasks.iter().find_map(|(name, state)| {
-        let event = state
-            .events
-            .last()
-            .filter(|event| event.event_type == "Template")?;
-        Some((*name, event))
+        let mut events = state.events.iter().rev();
+        let event = events.find(|event| event.event_type != "Alloc Unhealthy")?;
+        (event.event_type == "Template").then_some((*name, event))
     })
 }
 

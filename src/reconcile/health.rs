@@ -46,6 +46,8 @@ pub struct Progress {
     pub desired: u64,
     /// Trouble that Nomad still tries to get over.
     pub trouble: Option<Cause>,
+    /// The canaries are healthy; a person decides what follows.
+    pub awaits_promotion: bool,
 }
 
 impl fmt::Display for Progress {
@@ -197,6 +199,7 @@ impl<'a> View<'a> {
             healthy,
             desired,
             trouble: first_cause(self.current()),
+            awaits_promotion: false,
         })
     }
 
@@ -265,11 +268,16 @@ impl<'a> View<'a> {
                 group.desired_canaries == 0 || group.healthy_allocs >= group.desired_canaries
             });
         if waits_for_promotion {
-            let id = &rollout.id;
-            let text = format!(
-                "canaries are healthy and wait for promotion (nomad deployment promote {id})"
-            );
-            return self.progressing(&text, healthy, desired);
+            return Health::Progressing(Progress {
+                waiting_for: format!(
+                    "somebody promotes the healthy canaries (cs promote {})",
+                    rollout.job_id
+                ),
+                healthy,
+                desired,
+                trouble: first_cause(self.current()),
+                awaits_promotion: true,
+            });
         }
         let text = if rollout.status == "paused" {
             "the rollout is paused"

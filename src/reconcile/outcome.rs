@@ -11,6 +11,8 @@ pub enum Outcome {
     Converged,
     /// Stopped, purged, all allocations ended.
     Destroyed,
+    /// Stopped, all allocations ended; Nomad still knows it.
+    Stopped,
     /// Something failed that no better word covers.
     Failed(String),
     /// The input does not parse, or the command line is wrong.
@@ -53,7 +55,7 @@ impl Outcome {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Converged | Self::Destroyed => 0,
+            Self::Converged | Self::Destroyed | Self::Stopped => 0,
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
             Self::Invalid(_) => 3,
@@ -73,6 +75,7 @@ impl Outcome {
         match self {
             Self::Converged => "converged",
             Self::Destroyed => "destroyed",
+            Self::Stopped => "stopped",
             Self::Failed(_) => "failed",
             Self::Usage(_) => "usage",
             Self::Invalid(_) => "invalid",
@@ -90,7 +93,7 @@ impl Outcome {
     /// Whether everything that was wanted is so.
     #[must_use]
     pub const fn is_success(&self) -> bool {
-        matches!(self, Self::Converged | Self::Destroyed)
+        matches!(self, Self::Converged | Self::Destroyed | Self::Stopped)
     }
 
     /// What went wrong and where, in one line.
@@ -99,6 +102,7 @@ impl Outcome {
         match self {
             Self::Converged => "converged and healthy".to_owned(),
             Self::Destroyed => "stopped and purged".to_owned(),
+            Self::Stopped => "stopped".to_owned(),
             Self::Failed(text)
             | Self::Usage(text)
             | Self::Invalid(text)

@@ -30,6 +30,21 @@ pub enum Goal {
     Run(RunGoal),
     /// It is gone, and nothing of it runs.
     Destroy(JobId),
+    /// It is stopped, and nothing of it runs. Nomad keeps its versions until it collects them.
+    Stop(JobId),
+    /// It is healthy as it stands. Nothing is written.
+    Watch(JobId),
+}
+
+impl Goal {
+    /// The job.
+    #[must_use]
+    pub const fn id(&self) -> &JobId {
+        match self {
+            Self::Run(run) => &run.id,
+            Self::Destroy(id) | Self::Stop(id) | Self::Watch(id) => id,
+        }
+    }
 }
 
 /// A job that is to run as described.
@@ -59,7 +74,7 @@ pub enum Guard {
 }
 
 /// What the loop remembers between looks. Facts, not decisions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Memory {
     /// Index at which the specification stands as wanted: after our last write, or as a look found it.
     pub stood_at: Option<ModifyIndex>,
@@ -107,6 +122,15 @@ pub enum Action {
         /// Which.
         job: JobId,
     },
+    /// Make an earlier version the newest, provided that the newest is the one that was seen.
+    Revert {
+        /// Which.
+        job: JobId,
+        /// Back to this one.
+        version: u64,
+        /// The newest one that was seen.
+        current: u64,
+    },
 }
 
 impl fmt::Debug for Action {
@@ -122,6 +146,11 @@ impl fmt::Debug for Action {
                 .finish(),
             Self::Stop { job } => f.debug_struct("Stop").field("job", job).finish(),
             Self::Purge { job } => f.debug_struct("Purge").field("job", job).finish(),
+            Self::Revert { job, version, .. } => f
+                .debug_struct("Revert")
+                .field("job", job)
+                .field("version", version)
+                .finish(),
         }
     }
 }
@@ -183,7 +212,12 @@ pub fn plan(goal: &Goal, observed: &Observed, memory: &Memory) -> Plan {
         (_, Seen::Unknown(gap)) => Plan::then(Next::Backoff(gap.reason.clone())),
         (Goal::Run(run), Seen::Absent) => create(run, memory),
         (Goal::Run(run), Seen::Present(job)) => update_or_watch(run, job, observed, memory),
-        (Goal::Destroy(id), job) => destroy(id, job.present(), observed),
+        (Goal::Destroy(id), job) => remove(id, job.present(), observed, true),
+        (Goal::Stop(id), job) => remove(id, job.present(), observed, false),
+        (Goal::Watch(id), Seen::Absent) => {
+            Plan::finished(Outcome::Failed(format!("there is no job {id}")))
+        }
+        (Goal::Watch(_), Seen::Present(job)) => watch(job, observed, memory),
     }
 }
 
@@ -322,8 +356,8 @@ fn blocked(cause: Cause) -> Plan {
     }))
 }
 
-/// Stop, wait until every allocation has ended, purge. Children go with their parent.
-fn destroy(id: &JobId, job: Option<&JobRecord>, observed: &Observed) -> Plan {
+/// Stop, wait until every allocation has ended, then `purge` if wanted. Children go with their parent.
+fn remove(id: &JobId, job: Option<&JobRecord>, observed: &Observed, purge: bool) -> Plan {
     let mut running = Vec::new();
     let mut ended = Vec::new();
     for child in &observed.children {
@@ -360,7 +394,10 @@ fn destroy(id: &JobId, job: Option<&JobRecord>, observed: &Observed) -> Plan {
     if left > 0 {
         return Plan::watch(&format!("{left} allocation(s) end"));
     }
-    if ended.is_empty() {
+    if !purge && job.is_some() {
+        return Plan::finished(Outcome::Stopped);
+    }
+    if ended.is_empty() || !purge {
         return Plan::finished(Outcome::Destroyed);
     }
     Plan::act(ended.into_iter().map(|job| Action::Purge { job }).collect())

@@ -5,7 +5,7 @@
 //! `cargo test --test suite record_the_pairs_anew -- --ignored`.
 
 mod drift;
-mod jobs;
+pub(crate) mod jobs;
 mod nomad;
 
 use std::fs;

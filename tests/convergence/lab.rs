@@ -6,6 +6,7 @@ use std::time::Duration;
 use cs::clients::nomad::calls::jobs::JobQuery;
 use cs::clients::nomad::types::{Allocation, JobRecord};
 use cs::clients::nomad::{ConnectionConfig, NomadClient};
+use cs::controller::converge::Until;
 use cs::controller::{Converge, Note, Notes};
 use cs::ids::{JobId, ModifyIndex};
 use cs::reconcile::diff::DiffOptions;
@@ -264,6 +265,8 @@ impl Run {
                 cancel: &self.cancel,
                 placement_grace: self.grace,
                 submission: None,
+                until: Until::default(),
+                hub: None,
             };
             let mut on_standing = || {
                 stood += 1;

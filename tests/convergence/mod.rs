@@ -1,7 +1,7 @@
 //! What Nomad makes of jobs, how they are compared, and what the loop makes of a cluster: recorded pairs, properties, and
 //! scenarios that run unchanged on the simulator and on a real Nomad.
 
-mod canonical;
+pub(crate) mod canonical;
 mod golden;
 mod rename;
 

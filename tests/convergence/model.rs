@@ -337,7 +337,7 @@ impl World {
             activity,
             attempt: match goal {
                 Goal::Run(run) => self.attempt(run, memory),
-                Goal::Destroy(_) => None,
+                Goal::Destroy(_) | Goal::Stop(_) | Goal::Watch(_) => None,
             },
             children: Vec::new(),
         }
@@ -588,6 +588,7 @@ impl Driven {
         }
         let before = world.versions.len();
         let done = match action {
+            Action::Revert { .. } => unreachable!("no goal of the loop goes back"),
             Action::Register { job, expected, .. } => {
                 let done = world.register(job.clone(), expected.0).map(Some);
                 self.registered += usize::from(world.versions.len() > before);

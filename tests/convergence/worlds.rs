@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use cs::clients::nomad::{ConnectionConfig, NomadClient};
-use cs::controller::converge::Converge;
+use cs::controller::converge::{Converge, Until};
 use cs::controller::note::Notes;
 use cs::reconcile::Outcome;
 use cs::reconcile::diff::DiffOptions;
@@ -368,6 +368,8 @@ async fn converge(simulator: &Simulator, goal: &Goal) -> Outcome {
         cancel: &cancel,
         placement_grace: Duration::from_secs(5),
         submission: None,
+        until: Until::default(),
+        hub: None,
     };
     converge.run(goal, &mut || {}).await
 }

@@ -1,0 +1,208 @@
+//! What a run writes into the inventory, and when: before the first write, while it goes on, at the end.
+//!
+//! What is going to be created is remembered first, so that a run that is cut off never leaves a job behind that nobody
+//! owns. What ended is written in batches, because every write is a call of its own.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::apply::Ending;
+use super::observe::{Pending, Planned};
+use super::prepare::SpecSet;
+use crate::clients::chain;
+use crate::clients::nomad::types::JobHead;
+use crate::controller::converge::Until;
+use crate::ids::{JobKey, ModifyIndex};
+use crate::inventory::{Change, Entry, Failed, Inventory, InventoryError, State, Store};
+use crate::reconcile::Outcome;
+use crate::reconcile::plan::META_OWNER;
+use crate::set::plan::Change as Planning;
+
+/// Least time between two writes while a run goes on.
+const PACE: Duration = Duration::from_secs(2);
+
+/// The inventory of a run.
+pub struct Remember {
+    store: Store,
+    inventory: Inventory,
+    changes: Vec<Change>,
+    written: Instant,
+    failed: Option<String>,
+}
+
+impl Remember {
+    /// An inventory that was just read.
+    #[must_use]
+    pub fn new(store: Store, inventory: Inventory) -> Self {
+        Self {
+            store,
+            inventory,
+            changes: Vec::new(),
+            written: Instant::now(),
+            failed: None,
+        }
+    }
+
+    /// What is remembered.
+    #[must_use]
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// Why the last write failed, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failed.as_deref()
+    }
+
+    /// Remembers what is about to be created or taken over.
+    ///
+    /// # Errors
+    /// It could not be written: nothing may be created then.
+    pub(super) async fn before(
+        &mut self,
+        set: &SpecSet,
+        planned: &Planned,
+    ) -> Result<(), InventoryError> {
+        for (item, &at) in planned.plan.items.iter().zip(&planned.positions) {
+            let begins = match &item.change {
+                Planning::Create | Planning::Adopt => true,
+                Planning::Update { .. } => !self.inventory.entries.contains_key(&item.key),
+                _ => false,
+            };
+            if !begins {
+                continue;
+            }
+            let before = planned
+                .pending
+                .get(&at)
+                .and_then(|pending| pending.before.as_ref());
+            let mut entry = self.entry(set, at, planned.pending.get(&at));
+            entry.created = before.map_or(0, |record| record.head.create_index);
+            self.put(item.key.clone(), entry);
+        }
+        self.write().await
+    }
+
+    /// An entry of a job about which nothing is settled yet.
+    fn entry(&self, set: &SpecSet, at: usize, pending: Option<&Pending>) -> Entry {
+        let wanted = &set.wanted[at];
+        let known = self.inventory.entries.get(&wanted.key);
+        let before = pending.and_then(|pending| pending.before.as_ref());
+        Entry {
+            kind: wanted.kind,
+            digest: (&wanted.digest).into(),
+            index: ModifyIndex::default(),
+            created: known.map_or(0, |entry| entry.created),
+            state: State::Unsettled,
+            written: jiff::Timestamp::now(),
+            keep: wanted.keep,
+            adopted: before.is_some_and(|record| !record.head.meta.contains_key(META_OWNER)),
+            failed: None,
+            hook: known.and_then(|entry| entry.hook.clone()),
+            revision: set
+                .options
+                .revision
+                .as_ref()
+                .map(|revision| revision.commit.chars().take(12).collect()),
+        }
+    }
+
+    /// Takes note of how a resource ended.
+    pub(super) fn ended(
+        &mut self,
+        set: &SpecSet,
+        at: usize,
+        pending: Option<&Pending>,
+        ending: &Ending,
+        seen: Option<&JobHead>,
+        until: Until,
+    ) {
+        let wanted = &set.wanted[at];
+        let mut entry = self.entry(set, at, pending);
+        if let Some(head) = seen {
+            entry.index = head.job_modify_index;
+            entry.created = head.create_index;
+        }
+        match ending {
+            Ending::Ended(Outcome::Converged) if seen.is_some() && until == Until::Healthy => {
+                entry.state = if seen.is_some_and(runs_once) {
+                    State::Completed
+                } else {
+                    State::Converged
+                };
+                entry.hook = set.generation(at).or(entry.hook);
+            }
+            Ending::Ended(outcome @ (Outcome::Unhealthy(_) | Outcome::RolledBack { .. })) => {
+                entry.failed = Some(Failed {
+                    digest: (&wanted.digest).into(),
+                    outcome: outcome.word().to_owned(),
+                    index: entry.index,
+                });
+            }
+            Ending::Ended(_) | Ending::Registered(_) => {}
+            Ending::Unchanged | Ending::Blocked(_) | Ending::NotBegun => return,
+        }
+        self.put(wanted.key.clone(), entry);
+    }
+
+    /// Takes note of a job that went back: what was wanted of it is not tried again.
+    pub(super) fn reverted(&mut self, key: &JobKey, outcome: &str, seen: &JobHead) {
+        let Some(mut entry) = self.inventory.entries.get(key).cloned() else {
+            return;
+        };
+        entry.index = seen.job_modify_index;
+        entry.created = seen.create_index;
+        entry.state = State::Unsettled;
+        entry.failed = Some(Failed {
+            digest: entry.digest,
+            outcome: outcome.to_owned(),
+            index: seen.job_modify_index,
+        });
+        self.put(key.clone(), entry);
+    }
+
+    /// Takes note of a job that is gone.
+    pub(super) fn gone(&mut self, key: JobKey) {
+        self.inventory.entries.remove(&key);
+        self.changes.push(Change::Remove(key));
+    }
+
+    fn put(&mut self, key: JobKey, entry: Entry) {
+        self.inventory.entries.insert(key.clone(), entry.clone());
+        self.changes.push(Change::Put(key, entry));
+    }
+
+    /// Writes what has gathered, when the last time is long enough ago.
+    pub(super) async fn write_at_times(&mut self) {
+        if !self.changes.is_empty() && self.written.elapsed() >= PACE {
+            self.write_or_warn().await;
+        }
+    }
+
+    /// Writes what has gathered. What could not be written is tried again next time.
+    pub(super) async fn write_or_warn(&mut self) {
+        self.failed = match self.write().await {
+            Ok(()) => None,
+            Err(error) => Some(chain(&error)),
+        };
+    }
+
+    async fn write(&mut self) -> Result<(), InventoryError> {
+        self.written = Instant::now();
+        if self.changes.is_empty() {
+            return Ok(());
+        }
+        self.store.record(self.changes.clone()).await?;
+        self.changes.clear();
+        Ok(())
+    }
+}
+
+/// Whether the job is meant to end, and starts when it is registered.
+fn runs_once(head: &JobHead) -> bool {
+    matches!(head.job_type.as_str(), "batch" | "sysbatch")
+        && head.periodic.is_none()
+        && head.parameterized_job.is_none()
+}
