@@ -3,12 +3,14 @@
 //! Pure, without IO, clock and environment:
 //! [`ids`] names and numbers · [`secret`] what must not be printed · [`spec`] what users write · [`dispatch`] what the
 //! platform sends · [`desired`] what `cs` holds true · [`compile`] desired → Nomad job · [`reconcile`] compare, judge
-//! health, plan.
+//! health, plan · [`set`] many resources as one · [`views`] what people are shown of a cluster · [`reference`] what the
+//! fields of a spec mean · [`importing`] a running job → its spec.
 //!
 //! Edges:
-//! [`config`] the environment · [`clients`] Nomad, NATS, backend · [`events`] what is announced and kept until
-//! acknowledged · [`artifact`] images and sources · [`controller`] observe, act, converge · [`simulator`] the embedded
-//! Nomad · [`cli`] commands · [`telemetry`] logs.
+//! [`config`] the environment and the config file · [`clients`] Nomad, NATS, backend · [`events`] what is announced and
+//! kept until acknowledged · [`inventory`] what an owner owns · [`manifests`] files → documents · [`artifact`] images and
+//! sources · [`controller`] observe, act, converge · [`simulator`] the embedded
+//! Nomad · [`doctor`] what stands in the way of all that · [`cli`] commands · [`telemetry`] logs.
 
 pub mod artifact;
 pub mod cli;
@@ -18,10 +20,18 @@ pub mod config;
 pub mod controller;
 pub mod desired;
 pub mod dispatch;
+pub mod doctor;
 pub mod events;
 pub mod ids;
+pub mod importing;
+pub mod inventory;
+pub mod manifests;
 pub mod reconcile;
+pub mod reference;
 pub mod secret;
+pub mod set;
 pub mod simulator;
 pub mod spec;
 pub mod telemetry;
+pub mod validation;
+pub mod views;

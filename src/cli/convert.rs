@@ -7,6 +7,9 @@ use crate::dispatch::{ErrorKind, Params, ParamsError, Task, convert, params, to_
 
 /// Turns dispatch params into a spec file; secrets become references.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cs convert --params shop.json > specs/shop.yaml
+  cs convert --task deploy-repository --params - < shop.json")]
 pub(super) struct Arguments {
     /// File with params (JSON or base64 of it), `-` for standard input.
     #[arg(long, value_name = "FILE")]

@@ -24,6 +24,8 @@ use crate::spec::workload::ServiceProvider;
 
 /// Shows the whole loop on the embedded Nomad. Needs nothing and keeps nothing.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cs demo")]
 pub(super) struct Arguments {
     /// How many times faster than real the embedded Nomad's clock runs.
     #[arg(long, value_name = "FACTOR", default_value_t = 4.0)]

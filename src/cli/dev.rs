@@ -9,6 +9,9 @@ use crate::simulator::{Faults, Options, Simulator};
 
 /// Runs the embedded Nomad on a port until a signal comes. Nothing is kept when it ends.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cs dev                              # then: export NOMAD_ADDR=http://127.0.0.1:4646
+  cs dev --listen 127.0.0.1:0 --nodes 3")]
 pub(super) struct Arguments {
     /// Where it listens; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4646")]

@@ -26,10 +26,34 @@ pub(super) fn complain(message: &str, help: Option<&str>) {
     }
 }
 
+/// Prints a detail of the error above it.
+#[expect(clippy::print_stderr, reason = "only cli prints")]
+pub(super) fn detail(text: &str) {
+    eprintln!("  - {text}");
+}
+
+/// Prints what to do about the error above it.
+#[expect(clippy::print_stderr, reason = "only cli prints")]
+pub(super) fn help(text: &str) {
+    eprintln!("  help: {text}");
+}
+
+/// Prints a line for people on standard error.
+#[expect(clippy::print_stderr, reason = "only cli prints")]
+pub(super) fn say(message: &str) {
+    eprintln!("{message}");
+}
+
 /// Prints a warning for people on standard error.
 #[expect(clippy::print_stderr, reason = "only cli prints")]
 pub(super) fn warn(message: &str) {
     eprintln!("warning: {message}");
+}
+
+/// Prints what was done, for people, on standard error.
+#[expect(clippy::print_stderr, reason = "only cli prints")]
+pub(super) fn note(message: &str) {
+    eprintln!("{message}");
 }
 
 /// Prints a finding about a file: where, what, what to do.

@@ -2,19 +2,50 @@
 //!
 //! Only this module prints. One file a command; [`output`] and [`progress`] know how things look.
 
+mod answer;
+mod apply;
+mod attend;
+mod cluster;
+mod completions;
+mod confirm;
+mod context;
 mod convert;
+mod delete;
 mod demo;
 mod dev;
+mod diff;
+mod doctor;
 mod exit;
+mod explain;
+mod get;
+mod help;
+mod history;
+mod import;
 mod input;
+mod live;
+mod logs;
+mod man;
+mod new;
 mod output;
+mod paint;
+mod plan;
 mod printer;
 mod progress;
+mod promote;
 mod reconcile;
 mod render;
 mod report;
+mod rollback;
 mod schema;
+mod set;
+mod show_plan;
 mod signals;
+mod sources;
+mod status;
+mod table;
+mod validate;
+mod wait;
+mod why;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -22,6 +53,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Environment;
+use paint::Paint;
+
 use crate::telemetry::{self, Color, Level, LogFormat};
 
 /// A Kubernetes-style reconciler for HashiCorp Nomad.
@@ -42,6 +75,7 @@ struct Cli {
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// How much is logged on standard error.
     #[arg(
@@ -68,6 +102,46 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check spec files without a cluster: fields, sense, references, policies.
+    Validate(validate::Arguments),
+    /// Show what apply would do, and seal it into a file if wanted.
+    Plan(plan::Arguments),
+    /// Show how the cluster differs from the spec files.
+    Diff(diff::Arguments),
+    /// Make the cluster what the spec files say, and wait until it is healthy.
+    Apply(apply::Arguments),
+    /// Stop jobs and wait until nothing of them runs.
+    Delete(delete::Arguments),
+    /// Show owner, health, drift and revision of jobs.
+    Status(status::Arguments),
+    /// Explain what keeps a job from being healthy, first cause first.
+    Why(why::Arguments),
+    /// Show a job as table, YAML or JSON.
+    Get(get::Arguments),
+    /// Show the versions of a job.
+    History(history::Arguments),
+    /// Go back to an earlier version of a job.
+    Rollback(rollback::Arguments),
+    /// Promote the canaries of a rollout.
+    Promote(promote::Arguments),
+    /// Show or follow the log of the tasks of a job.
+    Logs(logs::Arguments),
+    /// Wait until jobs are healthy, completed or gone.
+    Wait(wait::Arguments),
+    /// Write the spec of a job that runs already.
+    Import(import::Arguments),
+    /// Write a first spec file of a kind.
+    New(new::Arguments),
+    /// Explain a kind or a field of a kind.
+    Explain(explain::Arguments),
+    /// Show, choose and edit the clusters of the config file.
+    Context(context::Arguments),
+    /// Check the connection, rights and surroundings, each with a remedy.
+    Doctor(doctor::Arguments),
+    /// Print the completion script of a shell.
+    Completions(completions::Arguments),
+    /// Print or write the manual pages.
+    Man(man::Arguments),
     /// Carry out one dispatched task: deploy an image or destroy jobs, watch it, announce it.
     #[command(alias = "dispatch")]
     Reconcile(reconcile::Arguments),
@@ -75,7 +149,7 @@ enum Command {
     Convert(convert::Arguments),
     /// Show the Nomad job that a spec or params become.
     Render(render::Arguments),
-    /// Print the JSON Schema of a kind.
+    /// Print the JSON Schema of a kind or of a report.
     Schema(schema::Arguments),
     /// Run the embedded Nomad on a port, for playing and for tests.
     Dev(dev::Arguments),
@@ -86,15 +160,39 @@ enum Command {
 /// What a command needs to know about its surroundings.
 struct Context {
     environment: Environment,
+    /// How standard output is coloured.
+    paint: Paint,
     /// Standard error is a terminal that may be redrawn.
     interactive: bool,
+}
+
+/// Runs a command's work to its end on a runtime of its own, on one thread.
+///
+/// What still runs then, such as a look-up or a read that hangs, does not hold the process up.
+fn block_on(work: impl Future<Output = u8>) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            exit::complain(&format!("cannot start: {error}"), None);
+            return 1;
+        }
+    };
+    let code = runtime.block_on(work);
+    runtime.shutdown_timeout(std::time::Duration::from_millis(100));
+    code
 }
 
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
     let environment = Environment::of_process();
+    if let Some(asked) = completions::candidates::asked(std::env::args_os()) {
+        return ExitCode::from(completions::candidates::print(environment, &asked));
+    }
+    let cli = help::parse();
     let no_color = environment.get("NO_COLOR").is_some();
     let stderr = std::io::stderr();
     let color = cli.global.color.applies_to(&stderr, no_color);
@@ -107,15 +205,37 @@ pub fn run() -> ExitCode {
     telemetry::start(level, cli.global.log_format, color, progress::LogWriter);
     let dumb = environment.get("TERM").as_deref() == Some("dumb");
     let interactive = stderr.is_terminal() && !dumb && cli.global.log_format == LogFormat::Text;
+    let stdout = std::io::stdout();
     let context = Context {
         environment,
+        paint: Paint::new(cli.global.color.applies_to(&stdout, no_color)),
         interactive,
     };
     let code = match cli.command {
+        Command::Validate(arguments) => validate::run(&context, arguments),
+        Command::Plan(arguments) => plan::run(&context, arguments),
+        Command::Diff(arguments) => diff::run(&context, arguments),
+        Command::Apply(arguments) => apply::run(&context, arguments),
+        Command::Delete(arguments) => delete::run(&context, arguments),
+        Command::Status(arguments) => status::run(&context, arguments),
+        Command::Why(arguments) => why::run(&context, arguments),
+        Command::Get(arguments) => get::run(&context, arguments),
+        Command::History(arguments) => history::run(&context, arguments),
+        Command::Rollback(arguments) => rollback::run(&context, arguments),
+        Command::Promote(arguments) => promote::run(&context, arguments),
+        Command::Logs(arguments) => logs::run(&context, arguments),
+        Command::Wait(arguments) => wait::run(&context, arguments),
+        Command::Import(arguments) => import::run(&context, arguments),
+        Command::New(arguments) => new::run(&context, arguments),
+        Command::Explain(arguments) => explain::run(&context, arguments),
+        Command::Context(arguments) => context::run(&context, arguments),
+        Command::Doctor(arguments) => doctor::run(&context, arguments),
+        Command::Completions(arguments) => completions::run(&context, arguments),
+        Command::Man(arguments) => man::run(&context, arguments),
         Command::Reconcile(arguments) => reconcile::run(&context, arguments),
         Command::Convert(arguments) => convert::run(&context, arguments),
         Command::Render(arguments) => render::run(&context, arguments),
-        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Schema(arguments) => schema::run(&context, &arguments),
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments, color),
     };

@@ -27,3 +27,12 @@ pub(super) fn raw(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
+
+/// Writes bytes as they are to standard output, for commands that go on for ever: they end when nobody reads any more.
+///
+/// # Errors
+/// The reader went away.
+pub(super) fn try_bytes(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush())
+}

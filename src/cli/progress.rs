@@ -14,6 +14,11 @@ use crate::controller::{Note, Phase};
 /// The tree that is on the screen, so that log lines are written above it and not into it.
 static TREE: OnceLock<MultiProgress> = OnceLock::new();
 
+/// The tree that is on the screen from now on.
+pub(super) fn tree() -> MultiProgress {
+    TREE.get_or_init(MultiProgress::new).clone()
+}
+
 /// Writes while the live tree, if there is one, is off the screen.
 pub(super) fn aside<T>(write: impl FnOnce() -> T) -> T {
     match TREE.get() {
@@ -78,7 +83,7 @@ pub(super) async fn show(
 }
 
 /// Log lines of a note. What the end of the run says again, with what to do about it, is for `debug`.
-fn log(note: &Note) {
+pub(super) fn log(note: &Note) {
     for line in note.lines() {
         match note {
             Note::Warning(_) | Note::Retrying { .. } => tracing::warn!("{line}"),
@@ -95,6 +100,7 @@ fn log(note: &Note) {
             | Note::Registered { job, .. }
             | Note::Stopped { job }
             | Note::Purged { job }
+            | Note::Reverted { job, .. }
             | Note::Waiting { job, .. }
             | Note::Finished { job, .. } => tracing::info!(job.id = %job, "{line}"),
         }
@@ -110,9 +116,8 @@ struct Tree {
 
 impl Tree {
     fn new() -> Self {
-        let bars = TREE.get_or_init(MultiProgress::new).clone();
         Self {
-            bars,
+            bars: tree(),
             steps: HashMap::new(),
             current: None,
         }
@@ -153,6 +158,7 @@ impl Tree {
             Note::Registered { index, .. } => self.say(format!("registered at index {index}")),
             Note::Stopped { job } => self.say(format!("stopped {job}")),
             Note::Purged { job } => self.say(format!("purged {job}")),
+            Note::Reverted { version, .. } => self.say(format!("went back to version {version}")),
             Note::Waiting { progress, .. } => self.say(format!("waiting until {progress}")),
             Note::Deploying { .. } | Note::Destroying { .. } => {}
             Note::Retrying { .. }
@@ -181,6 +187,6 @@ impl Tree {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
+pub(super) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates above are valid")
 }

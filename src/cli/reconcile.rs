@@ -28,6 +28,10 @@ use crate::spec::Span;
 ///
 /// The task and its params come from NOMAD_META_TASK and NOMAD_META_PARAMS, as Nomad sets them in a dispatched job.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cs reconcile                                        # as a dispatched Nomad job: NOMAD_META_TASK, NOMAD_META_PARAMS
+  cs reconcile --task deploy-image --params shop.json
+  cs reconcile --task deploy-image --params - -o json < shop.json")]
 pub(super) struct Arguments {
     /// The task: deploy-image, deploy-repository, redeploy-repository, destroy-job-pack. Default: `NOMAD_META_TASK`.
     #[arg(long)]
@@ -242,7 +246,7 @@ async fn show(
     printer: Option<&Printer>,
 ) {
     progress::show(notes, interactive, |note| match (format, printer) {
-        (Format::Ndjson, _) => output::line(&report::note_line(note)),
+        (Format::Ndjson, _) => output::line(&report::run::note_line(note)),
         (Format::Text, Some(printer)) => marker(note).iter().for_each(|line| printer.line(line)),
         (Format::Text, None) => {
             marker(note).iter().for_each(|line| output::line(line));
@@ -288,7 +292,7 @@ async fn cancel_on_signal(mut signals: Signals, cancel: CancellationToken) {
 /// Prints the end of a run and returns its exit code.
 fn conclude(ended: &Ended, arguments: &Arguments) -> u8 {
     let result = &ended.result;
-    let report = report::RunReport::new(result).line();
+    let report = report::run::RunReport::new(result).line();
     match arguments.output {
         Format::Json | Format::Ndjson => output::line(&report),
         Format::Text if ended.is_heard => closing_lines(result),

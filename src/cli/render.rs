@@ -2,23 +2,25 @@
 
 use std::path::PathBuf;
 
-use super::{Context, convert, exit, input, output};
+use super::sources::{SourceArgs, without_findings};
+use super::{Context, convert, exit, output};
 use crate::clients::nomad::job::Job;
 use crate::compile::{compile, hcl};
 use crate::desired::validate::{Options, validate};
 use crate::ids::OwnerId;
 use crate::spec::Workload;
-use crate::spec::parse::{self, Document};
 
 /// Shows the Nomad job that a spec or params become.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("source").required(true))]
+#[command(
+    group = clap::ArgGroup::new("source").required(true).args(["file", "params"]),
+    after_help = "Examples:\n  cs render -f specs/web.yaml\n  cs render -f overlays/prod -o hcl\n  cs render --params params.json"
+)]
 pub(super) struct Arguments {
-    /// Spec files, `-` for standard input.
-    #[arg(short, long = "file", value_name = "PATH", num_args = 1.., group = "source")]
-    file: Vec<PathBuf>,
+    #[command(flatten)]
+    sources: SourceArgs,
     /// File with dispatch params, `-` for standard input.
-    #[arg(long, value_name = "FILE", group = "source")]
+    #[arg(long, value_name = "FILE")]
     params: Option<PathBuf>,
     /// Task that the params belong to. Default: `NOMAD_META_TASK`, else `deploy-image`.
     #[arg(long, requires = "params")]
@@ -43,7 +45,7 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
         Some(path) => {
             from_params(context, path, arguments.task.as_deref(), owner).map(|job| vec![job])
         }
-        None => from_files(&arguments.file, owner),
+        None => from_files(context, &arguments.sources, owner),
     };
     let jobs = match jobs {
         Ok(jobs) => jobs,
@@ -105,41 +107,35 @@ fn built_image(workload: &Workload) -> Option<String> {
     )
 }
 
-fn from_files(paths: &[PathBuf], owner: Option<&OwnerId>) -> Result<Vec<Job>, u8> {
+fn from_files(
+    context: &Context,
+    sources: &SourceArgs,
+    owner: Option<&OwnerId>,
+) -> Result<Vec<Job>, u8> {
+    // Whether documents make sense is told even when others could not be read.
+    let loaded = sources.load_now(context)?;
     let mut jobs = Vec::new();
-    let mut worst = None;
-    for path in paths {
-        match read_documents(path) {
-            Ok(documents) if documents.is_empty() => {
-                exit::complain(&format!("{} holds no document", path.display()), None);
-                worst = worst.max(Some(3));
-            }
-            Ok(documents) => {
-                for document in &documents {
-                    match validate(&document.workload, &options(&document.workload, owner)) {
-                        Ok(desired) => jobs.push(compile(&desired)),
-                        Err(issues) => {
-                            for issue in issues {
-                                exit::finding(&issue.into_diagnostic(document));
-                            }
-                            worst = worst.max(Some(3));
-                        }
-                    }
+    let mut is_invalid = false;
+    for manifest in &loaded.manifests {
+        let document = &manifest.document;
+        let Some(workload) = document.workload() else {
+            exit::warn(&format!(
+                "{}: `{}` is a job in Nomad's own words already and not rendered",
+                document.file(),
+                document.resource.metadata().name.escape_debug()
+            ));
+            continue;
+        };
+        match validate(workload, &options(workload, owner)) {
+            Ok(desired) => jobs.push(compile(&desired)),
+            Err(issues) => {
+                for issue in issues {
+                    exit::finding(&issue.into_diagnostic(document));
                 }
+                is_invalid = true;
             }
-            Err(code) => worst = worst.max(Some(code)),
         }
     }
-    worst.map_or(Ok(jobs), Err)
-}
-
-fn read_documents(path: &std::path::Path) -> Result<Vec<Document>, u8> {
-    let text = input::read(path).map_err(|error| exit::usage(error, ""))?;
-    let name = path.display().to_string();
-    let text = String::from_utf8(text)
-        .map_err(|_| exit::usage(format!("{name} is not UTF-8"), "save it as UTF-8"))?;
-    parse::parse(&name, &text).map_err(|findings| {
-        findings.iter().for_each(exit::finding);
-        3
-    })
+    without_findings(loaded)?;
+    if is_invalid { Err(3) } else { Ok(jobs) }
 }

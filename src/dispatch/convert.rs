@@ -173,6 +173,9 @@ fn workload(
         schedule: jobs::schedule(job_type, base.job_config.as_ref()),
         parameterized: jobs::parameterized(base.job_config.as_ref(), draft),
         depends_on: Vec::new(),
+        hook: None,
+        on_failure: None,
+        ignore_fields: Vec::new(),
         platform: Some(platform(base, backend, draft)),
         cluster: cluster(base, draft),
     };

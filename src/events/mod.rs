@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub use announcer::{Announcer, AnnouncerConfig, Delivery, PendingEvent};
 pub use build_log::{BuildLog, LogIdentity, LogStream, MAX_LINE_BYTES, Phase};
 pub use event::{DeploymentKind, DeploymentOutcome, Event, LogEnd, Message};
-pub use nats::{DEFAULT_FLUSH_TIMEOUT, NatsConfig, NatsError, NatsSink};
+pub use nats::{DEFAULT_FLUSH_TIMEOUT, NatsAnswer, NatsConfig, NatsError, NatsSink, ask};
 pub use queue::LogLimits;
 pub use sink::{Disposition, EventSink, PublishFailure, SinkError};
 pub use stdout::StdoutSink;

@@ -176,6 +176,46 @@ impl NatsSink {
     }
 }
 
+/// What NATS answers before there is anything to announce.
+#[derive(Debug)]
+pub struct NatsAnswer {
+    /// Whom we talked to, without credentials.
+    pub servers: String,
+    /// The server's version.
+    pub version: String,
+    /// The stream that stores the subject, `None` when there is none; or why that cannot be told: JetStream is off, or the
+    /// user may not ask. The text is the server's.
+    pub stream: Result<Option<String>, String>,
+}
+
+/// Connects, asks which stream stores a subject, and lets go. Nothing is published.
+///
+/// # Errors
+/// There is no connection; see [`NatsError`].
+///
+/// # Cancel safety
+/// May be dropped at any point.
+pub async fn ask(config: &NatsConfig, subject: &Subject) -> Result<NatsAnswer, NatsError> {
+    use async_nats::jetstream::context::GetStreamByNameErrorKind as Kind;
+    let servers = parse_servers(&config.servers)?.shown;
+    let link = connect(config).await?;
+    let named = link.context.stream_by_subject(subject.as_str());
+    let stream = match tokio::time::timeout(CONNECT_TIMEOUT, named).await {
+        Ok(Ok(name)) => Ok(Some(name)),
+        Ok(Err(error)) if error.kind() == Kind::NotFound => Ok(None),
+        Ok(Err(error)) => Err(chain(&error)),
+        Err(_) => {
+            let complaint = link.signals.borrow().complaint.clone();
+            Err(complaint.unwrap_or_else(|| "JetStream does not answer".to_owned()))
+        }
+    };
+    Ok(NatsAnswer {
+        servers,
+        version: link.client.server_info().version,
+        stream,
+    })
+}
+
 async fn connect(config: &NatsConfig) -> Result<Link, NatsError> {
     let servers = parse_servers(&config.servers)?;
     let (seed, user) = checked_seed(config.seed.as_ref())?;

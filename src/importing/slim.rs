@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(group["Networks"], json!([{"Mode": "bridge"}]));
         assert_eq!(
             group["Services"][0]["Connect"],
-            json!({"SidecarService": {"Port": ""}})
+            json!({"SidecarService": {}})
         );
     }
 

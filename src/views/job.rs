@@ -276,7 +276,11 @@ job "shop" {
   group "web" {
     count = 2
     service {
-      check { header { Authorization = ["canary-2"] } }
+      check {
+        header {
+          Authorization = ["canary-2"]
+        }
+      }
     }
     task "app" {
       driver = "docker"

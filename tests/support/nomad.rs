@@ -55,7 +55,38 @@ impl RealNomad {
             }
             return None;
         }
-        Some(start_agent())
+        Some(start_agent("", ready))
+    }
+
+    /// One of our own with ACLs on, and its management token; `None`, with a message, when there is no `nomad` on PATH.
+    pub(crate) fn with_acls() -> Option<(Self, String)> {
+        if Command::new("nomad").arg("version").output().is_err() {
+            #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+            {
+                eprintln!("NO REAL NOMAD: no `nomad` on PATH; tests of its ACLs are skipped");
+            }
+            return None;
+        }
+        let nomad = start_agent("acl { enabled = true }", healthy);
+        let port = nomad
+            .address
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok());
+        let port = port.expect("the address ends with its port");
+        let deadline = Instant::now() + READY;
+        while Instant::now() < deadline {
+            let body = request(port, "POST", "/v1/acl/bootstrap").unwrap_or_default();
+            let token = body
+                .split("\"SecretID\":\"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next());
+            if let Some(token) = token {
+                return Some((nomad, token.to_owned()));
+            }
+            pause();
+        }
+        panic!("the ACLs of a fresh agent cannot be bootstrapped");
     }
 
     /// The one that all tests of this binary share.
@@ -99,7 +130,7 @@ rm -rf --one-file-system "$1"
 kill -TERM 0
 "#;
 
-fn start_agent() -> RealNomad {
+fn start_agent(extra: &str, is_ready: fn(u16) -> bool) -> RealNomad {
     let mut last = String::new();
     // A port may be taken between choosing and using it.
     for _ in 0..3 {
@@ -109,10 +140,10 @@ fn start_agent() -> RealNomad {
             .expect("a temporary directory can be made")
             .keep();
         let http = free_port();
-        std::fs::write(directory.join("agent.hcl"), agent_config(&directory, http))
-            .expect("the directory is ours");
+        let config = format!("{}\n{extra}\n", agent_config(&directory, http));
+        std::fs::write(directory.join("agent.hcl"), config).expect("the directory is ours");
         let agent = supervise(&directory);
-        match wait_until_ready(http, &directory) {
+        match wait_until_ready(http, &directory, is_ready) {
             Ok(()) => {
                 return RealNomad {
                     address: format!("http://127.0.0.1:{http}"),
@@ -178,35 +209,53 @@ plugin "docker" {{
     )
 }
 
-/// Waits until the node can run tasks. The error is the end of the agent's log.
-fn wait_until_ready(http: u16, directory: &Path) -> Result<(), String> {
+/// Whether the node can run tasks.
+fn ready(http: u16) -> bool {
+    let nodes = request(http, "GET", "/v1/nodes").unwrap_or_default();
+    nodes.contains(r#""Status":"ready""#) && nodes.contains(r#""raw_exec":{"#)
+}
+
+/// Whether server and client work, for those who may not see the nodes.
+fn healthy(http: u16) -> bool {
+    let health = request(http, "GET", "/v1/agent/health").unwrap_or_default();
+    health.matches(r#""ok":true"#).count() == 2
+}
+
+fn pause() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the pause between two looks at a condition, outside async code"
+    )]
+    std::thread::sleep(Duration::from_millis(50));
+}
+
+/// Waits until the agent is ready. The error is the end of its log.
+fn wait_until_ready(http: u16, directory: &Path, is_ready: fn(u16) -> bool) -> Result<(), String> {
     let deadline = Instant::now() + READY;
     while Instant::now() < deadline {
-        let nodes = get(http, "/v1/nodes").unwrap_or_default();
-        if nodes.contains(r#""Status":"ready""#) && nodes.contains(r#""raw_exec":{"#) {
+        if is_ready(http) {
             return Ok(());
         }
         let log = std::fs::read_to_string(directory.join("agent.log")).unwrap_or_default();
         if log.contains("address already in use") {
             return Err(log);
         }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the pause between two looks at a condition, outside async code"
-        )]
-        std::thread::sleep(Duration::from_millis(50));
+        pause();
     }
     let log = std::fs::read_to_string(directory.join("agent.log")).unwrap_or_default();
     let lines: Vec<&str> = log.lines().collect();
     Err(lines[lines.len().saturating_sub(20)..].join("\n"))
 }
 
-/// A GET without a client: it must not depend on the code under test.
-fn get(port: u16, path: &str) -> std::io::Result<String> {
+/// A request without a client: it must not depend on the code under test.
+fn request(port: u16, method: &str, path: &str) -> std::io::Result<String> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"
+    )?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     Ok(text)

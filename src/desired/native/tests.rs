@@ -238,7 +238,7 @@ fn variables_without_a_value_and_slips_of_type_are_found() {
              (`spec.variables.regoin`)",
             "jobs.yaml:6:28: error[variable-type]: variable `zones` must be a list (`spec.variables.zones`)",
             "a.nomad.hcl:8:10: error[variable-syntax]: `--var zones` is not HCL",
-            "a.nomad.hcl:0:0: warning[variable-unknown]: `--var debgu`: the specification declares no such variable",
+            "a.nomad.hcl: warning[variable-unknown]: `--var debgu`: the specification declares no such variable",
         ]
     );
     let issues = check(job_of(&document), Some(&native), &nothing);
@@ -627,8 +627,8 @@ fn what_nomad_refuses_is_placed_where_it_was_written() {
             "a.nomad.hcl:2:3: error[nomad-parse]: m",
             "vars.hcl:3:1: error[nomad-parse]: m",
             "jobs.yaml:7:8: error[nomad-parse]: m (`spec.variables.w`)",
-            "a.nomad.hcl:0:0: error[nomad-parse]: m",
-            "a.nomad.hcl:0:0: error[nomad-parse]: m",
+            "a.nomad.hcl: error[nomad-parse]: m",
+            "a.nomad.hcl: error[nomad-parse]: m",
         ]
     );
 }

@@ -201,7 +201,7 @@ fn healthy_canaries_wait_for_promotion() {
         panic!("not progressing")
     };
     assert!(
-        progress.waiting_for.contains("promotion"),
+        progress.awaits_promotion && progress.waiting_for.contains("promotes"),
         "{}",
         progress.waiting_for
     );

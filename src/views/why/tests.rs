@@ -203,7 +203,6 @@ fn a_version_that_was_rolled_back_is_told_although_the_job_runs() {
         ),
         "{text}"
     );
-    assert!(text.contains("$ cs logs shop --alloc a1a1a1a1"), "{text}");
     assert!(text.contains("$ cs history shop --diff"), "{text}");
 }
 

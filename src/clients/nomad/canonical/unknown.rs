@@ -104,6 +104,7 @@ mod tests {
             [
                 ("TaskGroup", Some("TaskGroups")),
                 ("TaskGroups[0].Tasks[0].Ressources", Some("Resources")),
+                ("TaskGroups[0].Tasks[0].Services[0].Connect.Any", None),
                 ("TaskGroups[0].Tasks[0].zzz", None),
                 ("TaskGroups[0].Volumes.v.Typ", Some("Type")),
             ]

@@ -15,7 +15,7 @@ use crate::spec::workload::ApiVersion;
 /// The report of a run of `cs reconcile`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct RunReport {
+pub(in crate::cli) struct RunReport {
     /// `cloudstation.io/v1`.
     api_version: ApiVersion,
     /// `RunReport`.
@@ -113,7 +113,7 @@ struct ImageReport {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CauseReport {
+pub(in crate::cli) struct CauseReport {
     /// `placement`, `pull`, `driver`, `setup`, `exit`, `oom`, `check` or `stuck`.
     kind: &'static str,
     /// What happened, with Nomad's own words.
@@ -128,7 +128,7 @@ struct CauseReport {
 
 impl RunReport {
     /// The report of a run.
-    pub(super) fn new(result: &RunResult) -> Self {
+    pub(in crate::cli) fn new(result: &RunResult) -> Self {
         let failed = result.jobs.iter().filter(|job| !job.outcome.is_success());
         Self {
             api_version: ApiVersion::V1,
@@ -149,13 +149,13 @@ impl RunReport {
     }
 
     /// One line of JSON.
-    pub(super) fn line(&self) -> String {
+    pub(in crate::cli) fn line(&self) -> String {
         serde_json::to_string(self).expect("plain data with text keys")
     }
 }
 
 /// The JSON Schema of [`RunReport`], as it is committed under `schemas/reports/`.
-pub(super) fn run_schema() -> String {
+pub(in crate::cli) fn run_schema() -> String {
     schema::rendered_output::<RunReport>(
         "https://cloudstation.io/schemas/reports/run.json",
         "Report of cs reconcile",
@@ -201,7 +201,7 @@ fn image_report(image: &Image) -> ImageReport {
     }
 }
 
-fn cause_report(cause: &Cause) -> CauseReport {
+pub(in crate::cli) fn cause_report(cause: &Cause) -> CauseReport {
     let at = cause.at.as_ref();
     CauseReport {
         kind: cause.kind.word(),
@@ -213,7 +213,7 @@ fn cause_report(cause: &Cause) -> CauseReport {
 }
 
 /// One note as one line of JSON, for `-o ndjson`.
-pub(super) fn note_line(note: &Note) -> String {
+pub(in crate::cli) fn note_line(note: &Note) -> String {
     let value = match note {
         Note::Deploying { deployment, job_id } => {
             json!({"note": "deploying", "deploymentId": deployment, "deploymentJobId": job_id})
@@ -240,6 +240,9 @@ pub(super) fn note_line(note: &Note) -> String {
         Note::Unchanged { job } => json!({"note": "unchanged", "job": job}),
         Note::Stopped { job } => json!({"note": "stopped", "job": job}),
         Note::Purged { job } => json!({"note": "purged", "job": job}),
+        Note::Reverted { job, version } => {
+            json!({"note": "reverted", "job": job, "version": version})
+        }
         Note::Waiting { job, progress } => json!({
             "note": "waiting", "job": job, "waitingFor": progress.waiting_for, "healthy": progress.healthy,
             "desired": progress.desired, "trouble": progress.trouble.as_ref().map(ToString::to_string),

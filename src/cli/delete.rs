@@ -1,0 +1,211 @@
+//! `cs delete`: jobs are stopped, and nothing of them runs any more.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::cluster::ClusterArgs;
+use super::confirm::Harm;
+use super::plan::Format;
+use super::signals::Signals;
+use super::sources::SourceArgs;
+use super::{Context, block_on, confirm, exit, live, output, report, set};
+use crate::controller::set::apply::notes;
+use crate::controller::set::deletion::{Deletion, Target, waves};
+use crate::controller::set::remember::Remember;
+use crate::ids::{JobId, JobKey, OwnerId};
+use crate::reconcile::Outcome;
+use crate::spec::Span;
+use crate::spec::relations::OnFailure;
+
+/// Longest wait until nothing runs any more.
+const TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+/// Stops jobs and waits until nothing of them runs.
+///
+/// A job that is not there counts as deleted. Nomad keeps a stopped job for some hours, so that `cs rollback` can bring it
+/// back; with --purge it is forgotten at once, with its versions and logs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cs delete shop
+  cs delete -f specs/ --purge --yes
+  cs delete old-worker -n team --any-owner")]
+pub(super) struct Arguments {
+    /// Names of jobs.
+    #[arg(
+        value_name = "NAME",
+        required_unless_present = "file",
+        conflicts_with = "file"
+    )]
+    name: Vec<JobId>,
+    #[command(flatten)]
+    sources: SourceArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// On whose behalf. Default: `CS_OWNER`, else the owner of the context, else `cs`.
+    #[arg(long, value_name = "OWNER")]
+    owner: Option<OwnerId>,
+    /// Forget the jobs as well, with their versions and logs.
+    #[arg(long)]
+    purge: bool,
+    /// Delete jobs whoever owns them.
+    #[arg(long)]
+    any_owner: bool,
+    /// Do not ask. Without a terminal nobody is asked.
+    #[arg(short, long)]
+    yes: bool,
+    /// Longest wait until nothing runs any more. Default: 10m.
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<Span>,
+    /// How the result is written.
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Format,
+}
+
+pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
+    block_on(async {
+        delete(context, &arguments)
+            .await
+            .unwrap_or_else(|code| code)
+    })
+}
+
+async fn delete(context: &Context, arguments: &Arguments) -> Result<u8, u8> {
+    let owner = arguments.cluster.owner(context, arguments.owner.as_ref())?;
+    let nomad = arguments.cluster.client(context)?;
+    let waves = if arguments.name.is_empty() {
+        let sources = &arguments.sources;
+        let (set, _) = set::read(context, sources, &nomad, &owner, OnFailure::Keep).await?;
+        waves(&set)
+    } else {
+        let namespace = nomad.namespace();
+        let key = |job: &JobId| JobKey {
+            namespace: namespace.clone(),
+            job: job.clone(),
+        };
+        vec![arguments.name.iter().map(key).collect()]
+    };
+    let mut remember = set::open(&nomad, &owner, &context.environment.state_dir()).await?;
+    let cancel = CancellationToken::new();
+    let (sender, received) = notes();
+    let timeout = arguments.timeout.map_or(TIMEOUT, |span| span.0);
+    let deletion = Deletion {
+        nomad: &nomad,
+        owner: &owner,
+        any_owner: arguments.any_owner,
+        purge: arguments.purge,
+        deadline: Instant::now() + timeout,
+        notes: sender,
+        cancel: &cancel,
+    };
+    let (present, mut results) = look(&deletion, &waves, &remember).await;
+    if let Some(code) = refused(&results) {
+        print(context, arguments.output, &results, code);
+        return Ok(code);
+    }
+    let jobs: Vec<String> = present.iter().flatten().map(ToString::to_string).collect();
+    let harm = if jobs.is_empty() {
+        Harm::None
+    } else {
+        Harm::Destroys
+    };
+    confirm::confirm(&format!("Stop {}?", jobs.join(", ")), harm, arguments.yes).await?;
+    let Some(outcomes) = carry_out(
+        context,
+        deletion,
+        &present,
+        &mut remember,
+        received,
+        jobs.len(),
+        &cancel,
+    )
+    .await
+    else {
+        exit::complain("stopped at once", Some("repeat the same command"));
+        return Err(10);
+    };
+    results.extend(outcomes);
+    let code = results
+        .iter()
+        .map(|(_, outcome)| outcome.exit_code())
+        .max()
+        .unwrap_or(0);
+    print(context, arguments.output, &results, code);
+    Ok(code)
+}
+
+/// The jobs that are there, and what is to be said of the others.
+async fn look(
+    deletion: &Deletion<'_>,
+    waves: &[Vec<JobKey>],
+    remember: &Remember,
+) -> (Vec<Vec<JobKey>>, Vec<(JobKey, Outcome)>) {
+    let mut present = Vec::new();
+    let mut results = Vec::new();
+    for wave in waves {
+        let mut there = Vec::new();
+        for key in wave {
+            match deletion.look(key, remember).await {
+                Target::Present => there.push(key.clone()),
+                Target::Absent => results.push((key.clone(), Outcome::Destroyed)),
+                Target::Refused(text) => results.push((key.clone(), Outcome::Refused(text))),
+                Target::Unknown(text) => results.push((key.clone(), Outcome::Failed(text))),
+            }
+        }
+        present.push(there);
+    }
+    (present, results)
+}
+
+/// Nothing is deleted when a part of it may not be.
+fn refused(results: &[(JobKey, Outcome)]) -> Option<u8> {
+    let worst = results.iter().map(|(_, outcome)| outcome.exit_code()).max();
+    worst.filter(|code| *code > 0)
+}
+
+async fn carry_out(
+    context: &Context,
+    deletion: Deletion<'_>,
+    waves: &[Vec<JobKey>],
+    remember: &mut Remember,
+    received: tokio::sync::mpsc::UnboundedReceiver<crate::controller::set::apply::SetNote>,
+    jobs: usize,
+    cancel: &CancellationToken,
+) -> Option<Vec<(JobKey, Outcome)>> {
+    let mut signals = Signals::catch();
+    let work = async move {
+        // Gone with the work, which ends the show.
+        let deletion = deletion;
+        deletion.run(waves, remember).await
+    };
+    let shown = live::show(received, context.interactive, jobs, |_| {});
+    let both = async { tokio::join!(work, shown).0 };
+    let stop = async {
+        signals.first().await;
+        cancel.cancel();
+        signals.first().await;
+    };
+    // Cancel-safe: a second signal means to drop what is under way.
+    tokio::select! {
+        biased;
+        outcomes = both => Some(outcomes),
+        () = stop => None,
+    }
+}
+
+fn print(context: &Context, format: Format, results: &[(JobKey, Outcome)], code: u8) {
+    match format {
+        Format::Text => {
+            for (key, outcome) in results {
+                let mark = if outcome.is_success() {
+                    context.paint.green("✓")
+                } else {
+                    context.paint.red("✗")
+                };
+                output::line(&format!("{mark} {key}: {}", outcome.message()));
+            }
+        }
+        Format::Json => output::line(&report::apply::deletion_line(results, code)),
+    }
+}
