@@ -20,7 +20,7 @@ use cs::events::{
 use crate::support::nats::NatsServer;
 
 /// Longest wait for something that must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What `finish` gets where everything is to arrive.
 const LONG: Duration = Duration::from_secs(20);
