@@ -10,8 +10,7 @@ use super::confirm::Harm;
 use super::plan::{self, Format};
 use super::set::{Ready, SetArgs};
 use super::show_plan::{self, Detail};
-use super::signals::Signals;
-use super::{Context, block_on, confirm, exit, live, output, report};
+use super::{Context, block_on, confirm, exit, live, output, report, set};
 use crate::controller::converge::Until;
 use crate::controller::set::apply::{ApplyOptions, Ending, SetResult, SetRun, notes};
 use crate::reconcile::Outcome;
@@ -149,13 +148,7 @@ async fn apply(context: &Context, mut arguments: Arguments) -> Result<u8, u8> {
         deadline: began + timeout,
         placement_grace: placement_grace.min(timeout / 2),
     };
-    let Some(result) = carry_out(context, &mut ready, options).await else {
-        exit::complain(
-            "stopped at once; what was written so far may not be remembered yet",
-            Some("repeat the same command: what stands already is found to stand"),
-        );
-        return Err(10);
-    };
+    let result = carry_out(context, &mut ready, options).await.ok_or(10)?;
     Ok(conclude(
         context,
         &ready,
@@ -200,7 +193,6 @@ async fn carry_out(
     options: ApplyOptions,
 ) -> Option<SetResult> {
     let cancel = CancellationToken::new();
-    let mut signals = Signals::catch();
     let (sender, received) = notes();
     let plan = &ready.planned.plan;
     let jobs = plan.count(crate::set::Change::differs) + plan.pruning.jobs.len();
@@ -218,22 +210,7 @@ async fn carry_out(
         let run = run;
         run.run(remember).await
     };
-    let shown = live::show(received, context.interactive, jobs, |_| {});
-    let both = async { tokio::join!(work, shown).0 };
-    let stop = async {
-        signals.first().await;
-        tracing::warn!(
-            "stopping: nothing new is begun, what Nomad has begun goes on (once more to stop at once)"
-        );
-        cancel.cancel();
-        signals.first().await;
-    };
-    // Cancel-safe: a second signal means to drop what is under way.
-    tokio::select! {
-        biased;
-        result = both => Some(result),
-        () = stop => None,
-    }
+    live::attend(context, received, jobs, &cancel, work).await
 }
 
 fn conclude(
@@ -251,14 +228,7 @@ fn conclude(
             output::line(&report.line());
         }
     }
-    if let Some(why) = ready.remember.failure() {
-        exit::complain(
-            &format!("what was done could not be remembered: {why}"),
-            Some("repeat the same command once Nomad answers: nothing is done twice"),
-        );
-        return code.max(1);
-    }
-    code
+    code.max(set::say_what_is_remembered(&ready.remember))
 }
 
 /// The code of the failures when all have the same, else 1; 0 without any.

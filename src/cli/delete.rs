@@ -8,9 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::cluster::ClusterArgs;
 use super::confirm::Harm;
 use super::plan::Format;
-use super::signals::Signals;
 use super::sources::SourceArgs;
-use super::{Context, block_on, confirm, exit, live, output, report, set};
+use super::{Context, block_on, confirm, live, output, report, set};
 use crate::controller::set::apply::notes;
 use crate::controller::set::deletion::{Deletion, Target, waves};
 use crate::controller::set::remember::Remember;
@@ -111,20 +110,13 @@ async fn delete(context: &Context, arguments: &Arguments) -> Result<u8, u8> {
         Harm::Destroys
     };
     confirm::confirm(&format!("Stop {}?", jobs.join(", ")), harm, arguments.yes).await?;
-    let Some(outcomes) = carry_out(
-        context,
-        deletion,
-        &present,
-        &mut remember,
-        received,
-        jobs.len(),
-        &cancel,
-    )
-    .await
-    else {
-        exit::complain("stopped at once", Some("repeat the same command"));
-        return Err(10);
+    let work = async {
+        // Gone with the work, which ends the show.
+        let deletion = deletion;
+        deletion.run(&present, &mut remember).await
     };
+    let outcomes = live::attend(context, received, jobs.len(), &cancel, work).await;
+    let outcomes = outcomes.ok_or(10)?;
     results.extend(outcomes);
     let code = results
         .iter()
@@ -132,7 +124,7 @@ async fn delete(context: &Context, arguments: &Arguments) -> Result<u8, u8> {
         .max()
         .unwrap_or(0);
     print(context, arguments.output, &results, code);
-    Ok(code)
+    Ok(code.max(set::say_what_is_remembered(&remember)))
 }
 
 /// The jobs that are there, and what is to be said of the others.
@@ -162,36 +154,6 @@ async fn look(
 fn refused(results: &[(JobKey, Outcome)]) -> Option<u8> {
     let worst = results.iter().map(|(_, outcome)| outcome.exit_code()).max();
     worst.filter(|code| *code > 0)
-}
-
-async fn carry_out(
-    context: &Context,
-    deletion: Deletion<'_>,
-    waves: &[Vec<JobKey>],
-    remember: &mut Remember,
-    received: tokio::sync::mpsc::UnboundedReceiver<crate::controller::set::apply::SetNote>,
-    jobs: usize,
-    cancel: &CancellationToken,
-) -> Option<Vec<(JobKey, Outcome)>> {
-    let mut signals = Signals::catch();
-    let work = async move {
-        // Gone with the work, which ends the show.
-        let deletion = deletion;
-        deletion.run(waves, remember).await
-    };
-    let shown = live::show(received, context.interactive, jobs, |_| {});
-    let both = async { tokio::join!(work, shown).0 };
-    let stop = async {
-        signals.first().await;
-        cancel.cancel();
-        signals.first().await;
-    };
-    // Cancel-safe: a second signal means to drop what is under way.
-    tokio::select! {
-        biased;
-        outcomes = both => Some(outcomes),
-        () = stop => None,
-    }
 }
 
 fn print(context: &Context, format: Format, results: &[(JobKey, Outcome)], code: u8) {

@@ -21,6 +21,7 @@ use crate::set::plan::Allowed;
 use crate::set::prune::PruneLimit;
 use crate::set::seal::{About, SealedFlags, SealedPlan};
 use crate::spec::relations::OnFailure;
+use crate::spec::suggest::closest;
 
 /// How long a cluster that does not answer is asked again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -153,7 +154,34 @@ pub(super) async fn read(
         findings.iter().for_each(exit::finding);
         3
     })?;
+    slips(sources, &set)?;
     Ok((set, loaded.is_complete))
+}
+
+/// A value for a variable that no job of the set declares would be lost without a word.
+///
+/// # Errors
+/// There is one; it has been printed, the exit code.
+fn slips(sources: &SourceArgs, set: &SpecSet) -> Result<(), u8> {
+    if sources.var.is_empty() {
+        return Ok(());
+    }
+    let declared = set.declared_variables();
+    for (name, _) in sources.var.iter().filter_map(|flag| flag.split_once('=')) {
+        if !declared.contains(name) {
+            let meant = closest(name, declared.iter().map(String::as_str));
+            let help = meant.map_or_else(
+                || "variables belong to Nomad jobs in HCL".to_owned(),
+                |meant| format!("did you mean `{meant}`?"),
+            );
+            let name = name.escape_debug();
+            return Err(exit::usage(
+                format!("--var {name}: no job among the files declares this variable"),
+                &help,
+            ));
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn open(
@@ -165,6 +193,25 @@ pub(super) async fn open(
         .await
         .map_err(|error| failed(&chain(&error)))?;
     Ok(Remember::new(store, inventory))
+}
+
+/// Says where the inventory stands when that is not in the cluster, and whether something could not be remembered.
+///
+/// Returns the exit code that asks for.
+pub(super) fn say_what_is_remembered(remember: &Remember) -> u8 {
+    let place = remember.place();
+    if let Some(help) = place.help() {
+        exit::warn(&format!("the inventory stands in {place}"));
+        exit::help(help);
+    }
+    let Some(why) = remember.failure() else {
+        return 0;
+    };
+    exit::complain(
+        &format!("what was done could not be remembered: {why}"),
+        Some("repeat the same command once Nomad answers: nothing is done twice"),
+    );
+    1
 }
 
 /// A cluster between two leaders is asked again for a while.

@@ -21,6 +21,7 @@ pub use document::offline_job;
 pub use lint::secret_values;
 pub use native::written_job;
 use policy::Policies;
+pub use set::finding as graph_finding;
 
 /// What is not in the files.
 #[derive(Debug)]

@@ -73,3 +73,18 @@ fn a_hook_for_failures_runs_after_one_and_only_then() {
         1
     );
 }
+
+#[test]
+fn a_native_hook_that_never_ends_is_refused_before_it_is_written() {
+    let specs = Specs::new();
+    let hook = "apiVersion: cloudstation.io/v1\nkind: NomadJob\nmetadata: {name: endless}\nspec:\n  hook: {phase: pre}\n  \
+                hcl: |\n    job \"endless\" {\n      group \"g\" {\n        task \"t\" {\n          driver = \"docker\"\n          \
+                config {\n            image = \"x\"\n          }\n        }\n      }\n    }\n";
+    specs
+        .write("endless.yaml", hook)
+        .service("app", "app:1", "");
+    let ended = specs.apply().run();
+    ended.assert_code(1);
+    assert!(ended.stdout.contains("a hook must end"), "{ended}");
+    assert!(specs.lab.job("endless").is_none() && specs.lab.job("app").is_none());
+}

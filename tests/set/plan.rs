@@ -138,3 +138,17 @@ fn the_size_that_an_autoscaler_chose_is_its_own() {
     let job = specs.lab.job("app").expect("it is there");
     assert_eq!(job["TaskGroups"][0]["Count"], 4);
 }
+
+#[test]
+fn a_value_for_a_variable_that_no_job_declares_is_a_slip() {
+    let specs = Specs::new();
+    let hcl = "variable \"tag\" {\n  default = \"0\"\n}\njob \"app\" {\n  group \"g\" {\n    count = 0\n    task \"t\" {\n      \
+               driver = \"docker\"\n      config {\n        image = \"x:${var.tag}\"\n      }\n    }\n  }\n}\n";
+    specs.write("app.nomad.hcl", hcl);
+    let ended = specs.on_folder("plan").args(["--var", "tga=1"]).run();
+    ended.assert_code(2).assert_says("did you mean `tag`?");
+    let ended = specs.on_folder("plan").args(["--var", "tag=1"]).run();
+    ended.assert_code(1);
+    specs.apply().args(["--var", "tag=1"]).run().assert_code(0);
+    assert_eq!(specs.image("app").as_deref(), Some("x:1"));
+}

@@ -165,7 +165,7 @@ impl SetRun<'_> {
             return result;
         }
         let several = self.namespaces() > 1;
-        let hub = (self.items().len() > 1).then(|| Hub::start(self.nomad, several));
+        let hub = (self.planned.pending.len() > 1).then(|| Hub::start(self.nomad, several));
         self.work_on_all(&mut result, remember, hub.as_ref()).await;
         self.check_registered(&mut result).await;
         if !self.cancel.is_cancelled() {
@@ -225,7 +225,6 @@ impl SetRun<'_> {
             let item = &mut result.items[worked.place];
             item.ending = worked.ending;
             item.log_tail = worked.log_tail;
-            remember.write_at_times().await;
         }
     }
 
@@ -273,18 +272,10 @@ impl SetRun<'_> {
     /// Works on one resource to its end; its notes carry its name.
     async fn work(&self, place: usize, hub: Option<&Hub>) -> Worked {
         let key = &self.items()[place].key;
-        let (notes, received) = Notes::channel();
-        let work = async {
-            // Gone with the work, which ends the relay.
-            let notes = notes;
+        with_notes(&self.notes, key, async |notes| {
             self.work_with(place, &notes, hub).await
-        };
-        let (worked, ()) = tokio::join!(work, self.relay(key, received));
-        worked
-    }
-
-    pub(super) async fn relay(&self, key: &JobKey, received: UnboundedReceiver<Note>) {
-        relay(&self.notes, key, received).await;
+        })
+        .await
     }
 
     async fn work_with(&self, place: usize, notes: &Notes, hub: Option<&Hub>) -> Worked {
@@ -649,19 +640,22 @@ pub fn notes() -> (UnboundedSender<SetNote>, UnboundedReceiver<SetNote>) {
     unbounded_channel()
 }
 
-/// Hands the notes of one job on, with its name.
-pub(super) async fn relay(
+/// Does some work on one job, and hands its notes on with the job's name until the work is done.
+pub(super) async fn with_notes<T>(
     notes: &UnboundedSender<SetNote>,
     key: &JobKey,
-    mut received: UnboundedReceiver<Note>,
-) {
-    while let Some(note) = received.recv().await {
-        // A receiver that is gone has seen enough.
-        let _ = notes.send(SetNote {
-            key: key.clone(),
-            note,
-        });
-    }
+    work: impl AsyncFnOnce(Notes) -> T,
+) -> T {
+    let (sender, mut received) = Notes::channel();
+    let relay = async {
+        while let Some(note) = received.recv().await {
+            let key = key.clone();
+            // A receiver that is gone has seen enough.
+            let _ = notes.send(SetNote { key, note });
+        }
+    };
+    // The sender goes with the work, which ends the relay.
+    tokio::join!(work(sender), relay).0
 }
 
 #[cfg(test)]

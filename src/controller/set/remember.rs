@@ -1,11 +1,8 @@
-//! What a run writes into the inventory, and when: before the first write, while it goes on, at the end.
+//! What a run writes into the inventory, and when: before its first write, and at its end.
 //!
 //! What is going to be created is remembered first, so that a run that is cut off never leaves a job behind that nobody
-//! owns. What ended is written in batches, because every write is a call of its own.
-
-use std::time::Duration;
-
-use tokio::time::Instant;
+//! owns. How things ended is written once, at the end: a run that is cut off before costs the next one a look at each job,
+//! while writing in between would hold up everything else whenever Nomad does not answer.
 
 use super::apply::Ending;
 use super::observe::{Pending, Planned};
@@ -14,20 +11,16 @@ use crate::clients::chain;
 use crate::clients::nomad::types::JobHead;
 use crate::controller::converge::Until;
 use crate::ids::{JobKey, ModifyIndex};
-use crate::inventory::{Change, Entry, Failed, Inventory, InventoryError, State, Store};
+use crate::inventory::{Change, Entry, Failed, Inventory, InventoryError, Place, State, Store};
 use crate::reconcile::Outcome;
 use crate::reconcile::plan::META_OWNER;
 use crate::set::plan::Change as Planning;
-
-/// Least time between two writes while a run goes on.
-const PACE: Duration = Duration::from_secs(2);
 
 /// The inventory of a run.
 pub struct Remember {
     store: Store,
     inventory: Inventory,
     changes: Vec<Change>,
-    written: Instant,
     failed: Option<String>,
 }
 
@@ -39,9 +32,14 @@ impl Remember {
             store,
             inventory,
             changes: Vec::new(),
-            written: Instant::now(),
             failed: None,
         }
+    }
+
+    /// Where it stands. Whether the token may write shows only after a write.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        self.store.place()
     }
 
     /// What is remembered.
@@ -174,13 +172,6 @@ impl Remember {
         self.changes.push(Change::Put(key, entry));
     }
 
-    /// Writes what has gathered, when the last time is long enough ago.
-    pub(super) async fn write_at_times(&mut self) {
-        if !self.changes.is_empty() && self.written.elapsed() >= PACE {
-            self.write_or_warn().await;
-        }
-    }
-
     /// Writes what has gathered. What could not be written is tried again next time.
     pub(super) async fn write_or_warn(&mut self) {
         self.failed = match self.write().await {
@@ -190,7 +181,6 @@ impl Remember {
     }
 
     async fn write(&mut self) -> Result<(), InventoryError> {
-        self.written = Instant::now();
         if self.changes.is_empty() {
             return Ok(());
         }
