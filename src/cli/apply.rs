@@ -224,7 +224,7 @@ fn conclude(
     match format {
         Format::Text => report::apply::print(result, context.paint, took),
         Format::Json => {
-            let report = report::apply::ApplyReport::new(&ready.planned.plan, result, code, took);
+            let report = report::apply::ApplyReport::new(result, code, took);
             output::line(&report.line());
         }
     }

@@ -46,6 +46,7 @@ fn a_hook_that_fails_keeps_what_it_serves_from_being_written() {
     ended.assert_code(5);
     let report = ended.document();
     assert_eq!(result(&report, "app")["outcome"], "blocked");
+    assert_eq!(report["summary"]["written"], 2);
     assert_eq!(result(&report, "other")["outcome"], "converged");
     assert_eq!(result(&report, "before")["cause"]["kind"], "exit");
     assert!(specs.lab.job("app").is_none());

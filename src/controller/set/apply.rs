@@ -100,6 +100,8 @@ pub struct ItemResult {
     pub change: &'static str,
     /// How it ended.
     pub ending: Ending,
+    /// A write was sent, whatever became of it.
+    pub wrote: bool,
     /// What was done about a failure.
     pub aftermath: Option<String>,
     /// Last log lines of the task at fault.
@@ -137,6 +139,7 @@ pub struct SetRun<'a> {
 struct Worked {
     place: usize,
     ending: Ending,
+    wrote: bool,
     seen: Option<JobHead>,
     log_tail: Vec<String>,
 }
@@ -224,6 +227,7 @@ impl SetRun<'_> {
             queue.done(worked.place, worked.ending.is_success());
             let item = &mut result.items[worked.place];
             item.ending = worked.ending;
+            item.wrote = worked.wrote;
             item.log_tail = worked.log_tail;
         }
     }
@@ -282,18 +286,15 @@ impl SetRun<'_> {
         let item = &self.items()[place];
         let at = self.at(place);
         let client = self.nomad.in_namespace(&item.key.namespace);
-        let ended = |outcome| Ended {
-            outcome,
-            seen: None,
-        };
         let ended = match self.await_requirements(at, item, notes, hub).await {
-            Err(outcome) => ended(outcome),
+            Err(outcome) => Ended::before(outcome),
             Ok(()) => match self.bring_about(at, item, &client, notes, hub).await {
                 Ok(ended) => ended,
                 Err(index) => {
                     return Worked {
                         place,
                         ending: Ending::Registered(index),
+                        wrote: true,
                         seen: None,
                         log_tail: Vec::new(),
                     };
@@ -308,6 +309,7 @@ impl SetRun<'_> {
         Worked {
             place,
             ending: Ending::Ended(ended.outcome),
+            wrote: ended.wrote,
             seen: ended.seen,
             log_tail,
         }
@@ -349,10 +351,7 @@ impl SetRun<'_> {
                     }
                     Written::At(memory, _) | Written::Unclear(memory) => memory,
                     Written::Refused(outcome) => {
-                        return Ok(Ended {
-                            outcome,
-                            seen: None,
-                        });
+                        return Ok(Ended::before(outcome));
                     }
                 }
             }
@@ -578,6 +577,7 @@ fn untouched(item: &Item) -> ItemResult {
         hook: item.hook,
         change: item.change.word(),
         ending: Ending::NotBegun,
+        wrote: false,
         aftermath: None,
         log_tail: Vec::new(),
     }
