@@ -16,12 +16,15 @@ use crate::controller::set::prepare::{SetOptions, SpecSet, prepare};
 use crate::controller::set::remember::Remember;
 use crate::ids::OwnerId;
 use crate::inventory::Store;
+use crate::manifests::Loaded;
 use crate::set::Wanted;
 use crate::set::plan::Allowed;
 use crate::set::prune::PruneLimit;
 use crate::set::seal::{About, SealedFlags, SealedPlan};
+use crate::spec::Severity;
 use crate::spec::relations::OnFailure;
 use crate::spec::suggest::closest;
+use crate::validation::by_own_policies;
 
 /// How long a cluster that does not answer is asked again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -143,6 +146,7 @@ pub(super) async fn read(
 ) -> Result<(SpecSet, bool), u8> {
     let loaded = sources.load(context, &CancellationToken::new()).await?;
     let loaded = without_findings(loaded)?;
+    by_policies(context, &loaded, nomad, owner)?;
     let options = SetOptions {
         owner: owner.clone(),
         namespace: nomad.namespace().clone(),
@@ -156,6 +160,22 @@ pub(super) async fn read(
     })?;
     slips(sources, &set)?;
     Ok((set, loaded.is_complete))
+}
+
+/// Policies that stand among the specs hold wherever these are read.
+///
+/// # Errors
+/// One is broken; the findings have been printed, the exit code.
+fn by_policies(
+    context: &Context,
+    loaded: &Loaded,
+    nomad: &NomadClient,
+    owner: &OwnerId,
+) -> Result<(), u8> {
+    let findings = by_own_policies(loaded, nomad.namespace(), owner, &context.environment);
+    findings.iter().for_each(exit::finding);
+    let is_broken = findings.iter().any(|one| one.severity == Severity::Error);
+    if is_broken { Err(3) } else { Ok(()) }
 }
 
 /// A value for a variable that no job of the set declares would be lost without a word.
