@@ -116,7 +116,11 @@ async fn apply(context: &Context, mut arguments: Arguments) -> Result<u8, u8> {
         OnFailureWord::RevertSet => OnFailure::RevertSet,
     };
     let asks = arguments.dry_run || confirm::can_ask() && !arguments.yes;
-    let mut ready = arguments.set.ready(context, on_failure, asks).await?;
+    let ready = arguments.set.ready(context, on_failure, asks).await;
+    let mut ready = ready.map_err(|code| match arguments.dry_run {
+        true => plan::not_shown(code),
+        false => code,
+    })?;
     if let Some(sealed) = &sealed {
         still_holds(sealed, &ready.sealed())?;
     }

@@ -211,7 +211,10 @@ pub(super) async fn open(
 ) -> Result<Remember, u8> {
     let (store, inventory) = Store::open(nomad, owner, state_dir)
         .await
-        .map_err(|error| failed(&chain(&error)))?;
+        .map_err(|error| {
+            exit::complain(&chain(&error), Some(error.help()));
+            1
+        })?;
     Ok(Remember::new(store, inventory))
 }
 
@@ -259,9 +262,4 @@ async fn plan(
             }
         }
     }
-}
-
-fn failed(message: &str) -> u8 {
-    exit::complain(message, None);
-    1
 }

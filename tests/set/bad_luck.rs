@@ -213,3 +213,25 @@ fn a_kill_at_any_write_is_repaired_by_the_same_command() {
         assert!(specs.lab.job("app").is_none(), "killed at write {nth}");
     }
 }
+
+#[test]
+fn a_cluster_that_cannot_be_reached_is_no_difference() {
+    let specs = Specs::new();
+    specs.service("app", "app:1", "");
+    // A port that nobody but a privileged user could listen on.
+    let nowhere = |command: &str| {
+        let command = specs.on_folder(command);
+        command.var("NOMAD_ADDR", "http://127.0.0.1:1")
+    };
+    for ended in [
+        nowhere("plan").run(),
+        nowhere("diff").run(),
+        nowhere("apply").arg("--dry-run").run(),
+    ] {
+        ended
+            .assert_code(2)
+            .assert_says("cannot read the inventory: cannot reach Nomad")
+            .assert_says("check NOMAD_ADDR");
+    }
+    nowhere("apply").run().assert_code(1);
+}
