@@ -98,7 +98,8 @@ async fn delete(context: &Context, arguments: &Arguments) -> Result<u8, u8> {
         notes: sender,
         cancel: &cancel,
     };
-    let (present, mut results) = look(&deletion, &waves, &remember).await;
+    let is_named = !arguments.name.is_empty();
+    let (present, mut results) = look(&deletion, &waves, &remember, is_named).await;
     if let Some(code) = refused(&results) {
         print(context, arguments.output, &results, code);
         return Ok(code);
@@ -128,10 +129,13 @@ async fn delete(context: &Context, arguments: &Arguments) -> Result<u8, u8> {
 }
 
 /// The jobs that are there, and what is to be said of the others.
+///
+/// A job that files describe and that is gone is as wanted; a name that no job has is probably a slip.
 async fn look(
     deletion: &Deletion<'_>,
     waves: &[Vec<JobKey>],
     remember: &Remember,
+    is_named: bool,
 ) -> (Vec<Vec<JobKey>>, Vec<(JobKey, Outcome)>) {
     let mut present = Vec::new();
     let mut results = Vec::new();
@@ -140,6 +144,13 @@ async fn look(
         for key in wave {
             match deletion.look(key, remember).await {
                 Target::Present => there.push(key.clone()),
+                Target::Absent if is_named => {
+                    let text = format!(
+                        "there is no job {} in namespace {}; `cs status -A` lists all jobs",
+                        key.job, key.namespace
+                    );
+                    results.push((key.clone(), Outcome::Failed(text)));
+                }
                 Target::Absent => results.push((key.clone(), Outcome::Destroyed)),
                 Target::Refused(text) => results.push((key.clone(), Outcome::Refused(text))),
                 Target::Unknown(text) => results.push((key.clone(), Outcome::Failed(text))),

@@ -31,8 +31,10 @@ fn a_finished_hook_that_nomad_has_collected_does_not_run_again() {
         .batch("before", "m:1", "hook: {phase: pre}")
         .service("app", "app:1", "");
     specs.applied();
-    specs.cs(["delete", "before", "--purge", "--any-owner", "--yes"]);
+    specs.lab.purge("before");
     specs.assert_settled();
+    specs.applied();
+    assert!(specs.lab.job("before").is_none());
 }
 
 #[test]
