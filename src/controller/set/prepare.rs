@@ -141,6 +141,7 @@ fn one(manifest: &Manifest, options: &SetOptions) -> Result<Wanted, Vec<Diagnost
     let (key, digest) = match resource {
         Resource::Workload(workload) => {
             let desired = desired(workload, options).map_err(placed)?;
+            let digest = with_ignored(desired.digest(), resource.ignore_fields());
             let namespace = desired
                 .namespace
                 .unwrap_or_else(|| options.namespace.clone());
@@ -148,7 +149,7 @@ fn one(manifest: &Manifest, options: &SetOptions) -> Result<Wanted, Vec<Diagnost
                 namespace,
                 job: desired.id,
             };
-            (key, with_ignored(desired.digest, resource.ignore_fields()))
+            (key, digest)
         }
         Resource::NomadJob(job) => native_one(manifest, job, options)?,
     };
