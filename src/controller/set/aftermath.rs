@@ -104,10 +104,10 @@ impl SetRun<'_> {
             Ok(body) => body,
             Err(text) => return Outcome::Invalid(text),
         };
-        let pending = Pending { body, before: None };
+        let pending = Pending::new(body, None);
         let goal = self.goal(at, &pending);
         let ended = with_notes(&self.notes, key, async |notes| {
-            let mut converge = self.converge(&client, &notes, hub, Some(&pending.body.submission));
+            let mut converge = self.converge(&client, &notes, hub, Some(&pending.submission));
             converge.deadline = self.aftermath_deadline();
             let ended = converge.run_on(&goal, Memory::default(), &mut || {}).await;
             notes.send(Note::Finished {
@@ -154,7 +154,7 @@ impl SetRun<'_> {
     async fn revert(&self, place: usize) -> Result<Back, String> {
         let item = &self.items()[place];
         let client = self.nomad.in_namespace(&item.key.namespace);
-        let before = self.planned.pending[&self.at(place)].before.as_ref();
+        let before = self.planned.pending[&self.at(place)].before();
         let read = client
             .job(&item.key.job)
             .await
@@ -166,7 +166,7 @@ impl SetRun<'_> {
             });
         };
         with_notes(&self.notes, &item.key, async |notes| {
-            match before.filter(|before| !before.head.stop) {
+            match before.as_ref().filter(|before| !before.head.stop) {
                 None => self.stop_again(&client, &item.key, &notes).await,
                 Some(before) => self.go_back(&client, before, &now, &item.key, &notes).await,
             }

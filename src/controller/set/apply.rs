@@ -357,7 +357,7 @@ impl SetRun<'_> {
             }
             _ => Memory::default(),
         };
-        let converge = self.converge(client, notes, hub, Some(&pending.body.submission));
+        let converge = self.converge(client, notes, hub, Some(&pending.submission));
         Ok(converge.run_on(&goal, memory, &mut || {}).await)
     }
 
@@ -388,11 +388,11 @@ impl SetRun<'_> {
 
     pub(super) fn goal(&self, at: usize, pending: &Pending) -> Goal {
         let wanted = &self.set.wanted[at];
-        let record = pending.before.as_ref();
-        let carries_owner = record.is_none_or(|record| record.head.meta.contains_key(META_OWNER));
+        let head = pending.head();
+        let carries_owner = head.is_none_or(|head| head.meta.contains_key(META_OWNER));
         Goal::Run(RunGoal {
             id: wanted.key.job.clone(),
-            job: pending.body.job.clone(),
+            job: pending.job(),
             run: None,
             owner: self.set.options.owner.clone(),
             // What the plan takes over carries no owner, or another's.
@@ -401,9 +401,9 @@ impl SetRun<'_> {
             } else {
                 Guard::Named
             },
-            options: record.map_or_else(
+            options: head.map_or_else(
                 || wanted.options.clone(),
-                |record| wanted.options_against(record),
+                |head| wanted.options_against(head),
             ),
         })
     }
@@ -423,7 +423,7 @@ impl SetRun<'_> {
         };
         notes.send(Note::Planned {
             job: item.key.job.clone(),
-            is_new: pending.before.is_none(),
+            is_new: pending.head().is_none(),
             changes: drift.changes.iter().map(ToString::to_string).collect(),
         });
         let action = Action::Register {
@@ -431,7 +431,7 @@ impl SetRun<'_> {
             expected,
             drift,
         };
-        let submission = Some(&pending.body.submission);
+        let submission = Some(&pending.submission);
         let sent = Memory {
             sent_at: Some(expected),
             writes: 1,
@@ -554,13 +554,8 @@ enum Written {
 }
 
 fn adopts(pending: &Pending, owner: &crate::ids::OwnerId) -> bool {
-    pending.before.as_ref().is_some_and(|record| {
-        record
-            .head
-            .meta
-            .get(META_OWNER)
-            .is_some_and(|other| other != owner.as_str())
-    })
+    let whose = pending.head().and_then(|head| head.meta.get(META_OWNER));
+    whose.is_some_and(|other| other != owner.as_str())
 }
 
 fn not_ready(key: &JobKey, outcome: Outcome) -> Outcome {

@@ -72,12 +72,9 @@ impl Remember {
             if !begins {
                 continue;
             }
-            let before = planned
-                .pending
-                .get(&at)
-                .and_then(|pending| pending.before.as_ref());
+            let before = planned.pending.get(&at).and_then(Pending::head);
             let mut entry = self.entry(set, at, planned.pending.get(&at));
-            entry.created = before.map_or(0, |record| record.head.create_index);
+            entry.created = before.map_or(0, |head| head.create_index);
             self.put(item.key.clone(), entry);
         }
         self.write().await
@@ -87,7 +84,7 @@ impl Remember {
     fn entry(&self, set: &SpecSet, at: usize, pending: Option<&Pending>) -> Entry {
         let wanted = &set.wanted[at];
         let known = self.inventory.entries.get(&wanted.key);
-        let before = pending.and_then(|pending| pending.before.as_ref());
+        let before = pending.and_then(Pending::head);
         Entry {
             kind: wanted.kind,
             digest: (&wanted.digest).into(),
@@ -96,7 +93,7 @@ impl Remember {
             state: State::Unsettled,
             written: jiff::Timestamp::now(),
             keep: wanted.keep,
-            adopted: before.is_some_and(|record| !record.head.meta.contains_key(META_OWNER)),
+            adopted: before.is_some_and(|head| !head.meta.contains_key(META_OWNER)),
             failed: None,
             hook: known.and_then(|entry| entry.hook.clone()),
             revision: set
