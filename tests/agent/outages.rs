@@ -1,0 +1,138 @@
+//! NATS away, restarted, or without the queue: said once, nothing lost.
+
+use super::lab::{Agent, Queue, deployment, times};
+
+#[test]
+fn a_restart_of_nats_in_the_middle_loses_nothing() {
+    let mut queue = Queue::new();
+    queue.lab.hold();
+    let mut agents = [
+        queue.start(["--concurrency", "4"]),
+        queue.start(["--concurrency", "4"]),
+    ];
+    for number in 0..20 {
+        queue.deploy(&deployment(number));
+    }
+    agents[0]
+        .run
+        .until("eight tasks run", |_| queue.lab.registrations() == 8);
+    queue.nats.down();
+    queue.lab.release();
+    for agent in &mut agents {
+        assert_eq!(agent.until_unready(), "not connected to NATS\n");
+        assert_eq!(agent.get("/healthz").0, 200);
+        assert_eq!(agent.metric("cs_runner_nats_connected"), 0.0);
+    }
+    queue.lab.runtime.block_on(queue.nats.up());
+    queue.until_idle();
+    let events = queue.events();
+    for number in 0..20 {
+        for what in ["started", "succeeded", "log-end.success"] {
+            assert_eq!(
+                times(&events, &format!("cs.dep-{number}.{what}")),
+                1,
+                "{events:?}"
+            );
+        }
+    }
+    assert_eq!(events.len(), 60);
+    assert_eq!(queue.lab.registrations(), 20);
+    for mut agent in agents {
+        agent.until_ready();
+        let ended = agent.stop();
+        ended.assert_code(0);
+        assert_eq!(
+            ended.stderr.matches("connection to NATS is lost").count(),
+            1,
+            "{ended}"
+        );
+    }
+}
+
+#[test]
+fn an_agent_that_starts_before_nats_begins_once_it_is_there() {
+    let mut queue = Queue::new();
+    queue.deploy(&deployment(1));
+    queue.nats.down();
+    let invocation = queue.agent(["--listen", "127.0.0.1:0"]);
+    let mut agent = Agent::started(invocation);
+    assert_eq!(agent.until_unready(), "not connected to NATS\n");
+    queue.lab.runtime.block_on(queue.nats.up());
+    agent.until_ready();
+    queue.until_idle();
+    assert_eq!(times(&queue.events(), "cs.dep-1.succeeded"), 1);
+    agent.stop().assert_code(0);
+}
+
+#[test]
+fn without_the_queue_the_agent_says_once_what_is_missing_and_works_once_it_is_made() {
+    let queue = Queue::without_setup(|_| {});
+    let mut agent = Agent::started(queue.agent(["--listen", "127.0.0.1:0"]));
+    let why = agent.until_unready();
+    agent.run.until("it says so", |run| {
+        run.stderr().contains("No tasks are taken")
+    });
+    queue.set_up();
+    agent.until_ready();
+    queue.deploy(&deployment(1));
+    queue.until_idle();
+    // The streams vanish and come back, with sequences that begin anew.
+    queue.lab.runtime.block_on(async {
+        let context = queue.nats.context().await;
+        context.delete_stream("cs_runner_tasks").await.unwrap();
+    });
+    agent.until_unready();
+    queue.set_up();
+    agent.until_ready();
+    queue.deploy(&deployment(2));
+    queue.deploy(&deployment(1));
+    queue.until_idle();
+    let events = queue.events();
+    assert_eq!(times(&events, "cs.dep-2.succeeded"), 1, "{events:?}");
+    assert_eq!(times(&events, "cs.dep-1.succeeded"), 1, "{events:?}");
+    assert_eq!(
+        agent.metric("cs_runner_tasks_total{outcome=\"duplicate\"}"),
+        1.0
+    );
+    let ended = agent.stop();
+    ended.assert_code(0).assert_says("cs runner setup");
+    assert_eq!(
+        ended.stderr.matches("No tasks are taken").count(),
+        2,
+        "{why}\n{ended}"
+    );
+}
+
+#[test]
+fn a_stream_of_events_that_is_missing_keeps_the_end_in_the_queue_until_it_is_announced() {
+    let queue = Queue::new();
+    let mut agent = queue.start([]);
+    queue.lab.runtime.block_on(queue.nats.delete_stream("cs"));
+    queue.deploy(&deployment(1));
+    agent.run.until("it is tried again", |run| {
+        run.stderr().contains("is tried again")
+    });
+    assert_eq!(queue.waiting(), 1);
+    queue.lab.runtime.block_on(queue.nats.create_stream("cs"));
+    queue.until_idle();
+    let events = queue.events();
+    assert_eq!(times(&events, "cs.dep-1.succeeded"), 1, "{events:?}");
+    assert_eq!(times(&events, "cs.dep-1.failed"), 0, "{events:?}");
+    assert_eq!(queue.lab.registrations(), 1);
+    agent.stop().assert_code(0);
+}
+
+#[test]
+fn a_key_that_is_none_is_a_mistake_of_whoever_starts_it() {
+    let queue = Queue::new();
+    let ended = queue
+        .agent([])
+        .var("NATS_CLIENT_PRIVATE_KEY", "canary-seed")
+        .run();
+    ended
+        .assert_code(2)
+        .assert_says("NATS_CLIENT_PRIVATE_KEY")
+        .assert_hides("canary-seed");
+    let ended = queue.agent([]).without("NATS_SERVERS").run();
+    ended.assert_code(2).assert_says("NATS_SERVERS is not set");
+}
