@@ -81,7 +81,7 @@ impl Parcel {
                 };
                 parcel.jobs = params.jobs.iter().map(key).collect();
             }
-            Err(outcome) => parcel.refused = Some(outcome),
+            Err(outcome) => parcel.refused = Some(*outcome),
         }
         if let Some(id) = parcel.deployment.as_deref().and_then(|id| id.parse().ok()) {
             parcel.key = TaskKey::Deployment(id);

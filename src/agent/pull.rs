@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::{AckKind, Message};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -93,11 +94,26 @@ async fn take(
         };
         let error = match place {
             Ok(place) => {
-                trouble.over(agent);
-                match requests(agent, &Arc::new(place), &mut connected, &slots, stop, tasks).await {
-                    Ok(()) => continue,
-                    Err(error) => error,
+                if trouble.refused == 0 {
+                    trouble.over(agent);
                 }
+                let mut taking = Taking {
+                    agent,
+                    place: Arc::new(place),
+                    stop,
+                    tasks,
+                };
+                let Err(error) = taking.requests(&mut connected, &slots, &mut trouble).await else {
+                    continue;
+                };
+                trouble.refused += 1;
+                if trouble.refused == 1 {
+                    // The next look tells what is wrong, if it still is.
+                    tracing::debug!("asks for tasks anew: {}", chain(&error));
+                    agent.health.set_trouble(Some(chain(&error)));
+                    continue;
+                }
+                error
             }
             Err(error) => error,
         };
@@ -107,32 +123,6 @@ async fn take(
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
-    }
-}
-
-/// Asks for tasks again and again, until the connection was lost, something is wrong, or `stop`.
-async fn requests(
-    agent: &Arc<Agent>,
-    place: &Arc<Place>,
-    connected: &mut watch::Receiver<bool>,
-    slots: &Arc<Semaphore>,
-    stop: &CancellationToken,
-    tasks: &mut JoinSet<()>,
-) -> Result<(), FleetError> {
-    connected.mark_unchanged();
-    loop {
-        while tasks.try_join_next().is_some() {}
-        let permits = tokio::select! {
-            // Cancel-safe: a permit that is not taken stays.
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            permits = free_slots(slots) => permits,
-        };
-        // Made anew on the other side: the streams may be others.
-        if connected.has_changed().unwrap_or(true) || !*connected.borrow() {
-            return Ok(());
-        }
-        one_request(agent, place, permits, stop, tasks).await?;
     }
 }
 
@@ -146,42 +136,76 @@ async fn free_slots(slots: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
     permits
 }
 
-async fn one_request(
-    agent: &Arc<Agent>,
-    place: &Arc<Place>,
-    mut permits: Vec<OwnedSemaphorePermit>,
-    stop: &CancellationToken,
-    tasks: &mut JoinSet<()>,
-) -> Result<(), FleetError> {
-    let failed = |why: String| FleetError::Call {
-        doing: "asking for tasks",
-        why,
-    };
-    let request = place
-        .consumer
-        .batch()
-        .max_messages(permits.len())
-        .expires(REQUEST)
-        .messages();
-    let mut messages = request.await.map_err(|error| failed(chain(&error)))?;
-    // To its end also after `stop`: what is on its way would else be missed until NATS loses patience.
-    while let Some(message) = messages.next().await {
-        let message = message.map_err(|error| failed(error.to_string()))?;
-        let permit = permits.pop();
-        if stop.is_cancelled() || permit.is_none() {
-            let given_back = message.ack_with(async_nats::jetstream::AckKind::Nak(None));
-            if let Err(error) = given_back.await {
-                tracing::debug!("a task was not given back: {error}");
+/// What requests for tasks have in common.
+struct Taking<'a> {
+    agent: &'a Arc<Agent>,
+    place: Arc<Place>,
+    stop: &'a CancellationToken,
+    tasks: &'a mut JoinSet<()>,
+}
+
+impl Taking<'_> {
+    /// Asks for tasks again and again, until the connection was lost, something is wrong, or `stop`.
+    async fn requests(
+        &mut self,
+        connected: &mut watch::Receiver<bool>,
+        slots: &Arc<Semaphore>,
+        trouble: &mut Trouble,
+    ) -> Result<(), FleetError> {
+        connected.mark_unchanged();
+        loop {
+            while self.tasks.try_join_next().is_some() {}
+            let permits = tokio::select! {
+                // Cancel-safe: a permit that is not taken stays.
+                biased;
+                () = self.stop.cancelled() => return Ok(()),
+                permits = free_slots(slots) => permits,
+            };
+            // Made anew on the other side: the streams may be others.
+            if connected.has_changed().unwrap_or(true) || !*connected.borrow() {
+                return Ok(());
             }
-            continue;
+            self.request(permits).await?;
+            trouble.over(self.agent);
         }
-        let (agent, place) = (Arc::clone(agent), Arc::clone(place));
-        tasks.spawn(async move {
+    }
+
+    /// Asks for as many tasks as there are permits, and begins what it gets.
+    async fn request(&mut self, mut permits: Vec<OwnedSemaphorePermit>) -> Result<(), FleetError> {
+        let failed = |why: String| FleetError::Call {
+            doing: "asking for tasks",
+            why,
+        };
+        let request = self
+            .place
+            .consumer
+            .batch()
+            .max_messages(permits.len())
+            .expires(REQUEST)
+            .messages();
+        let mut messages = request.await.map_err(|error| failed(chain(&error)))?;
+        // To its end also after `stop`: what is on its way would else be missed until NATS loses patience.
+        while let Some(message) = messages.next().await {
+            let message = message.map_err(|error| failed(error.to_string()))?;
+            match permits.pop() {
+                Some(permit) if !self.stop.is_cancelled() => self.begin(message, permit),
+                _ => {
+                    if let Err(error) = message.ack_with(AckKind::Nak(None)).await {
+                        tracing::debug!("a task was not given back: {error}");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, message: Message, permit: OwnedSemaphorePermit) {
+        let (agent, place) = (Arc::clone(self.agent), Arc::clone(&self.place));
+        self.tasks.spawn(async move {
             agent.attend(&place, message).await;
             drop(permit);
         });
     }
-    Ok(())
 }
 
 async fn drain(agent: &Arc<Agent>, mut tasks: JoinSet<()>) -> Drained {
@@ -215,6 +239,8 @@ async fn drain(agent: &Arc<Agent>, mut tasks: JoinSet<()>) -> Drained {
 struct Trouble {
     said: Option<String>,
     times: u32,
+    /// Requests in a row that ended with an error.
+    refused: u32,
 }
 
 impl Trouble {
@@ -235,6 +261,7 @@ impl Trouble {
             tracing::info!("Tasks are taken again");
         }
         self.times = 0;
+        self.refused = 0;
         agent.health.set_trouble(None);
     }
 }

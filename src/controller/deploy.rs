@@ -192,9 +192,11 @@ pub(super) fn check(
     workload: &Workload,
     context: &RunContext,
     environment: &Environment,
-) -> Result<(), Outcome> {
-    let image = target_of(workload, context, environment)?.map(|target| target.local);
-    desired_of(workload, image).map(drop)
+) -> Result<(), Box<Outcome>> {
+    target_of(workload, context, environment)
+        .and_then(|target| desired_of(workload, target.map(|target| target.local)))
+        .map(drop)
+        .map_err(|refused| refused.outcome)
 }
 
 /// What is built is called, and where it is pushed; `None` for a ready image.
@@ -202,13 +204,13 @@ fn target_of(
     workload: &Workload,
     context: &RunContext,
     environment: &Environment,
-) -> Result<Option<Target>, Outcome> {
+) -> Result<Option<Target>, NoImage> {
     if !context.task.builds() {
         return Ok(None);
     }
     let build = build_of(workload);
     let (name, tag) = (build.image.as_deref(), build.tag.as_deref());
-    let invalid = |error: TargetError| Outcome::Invalid(chain(&error));
+    let invalid = |error: TargetError| Outcome::Invalid(chain(&error)).into();
     if build.builder.as_deref() == Some(Builder::Noop.as_str()) {
         return target::unbuilt(name, tag).map(Some).map_err(invalid);
     }
@@ -223,12 +225,12 @@ fn target_of(
 
 /// # Errors
 /// Everything that is wrong with the workload, in one line.
-fn desired_of(workload: &Workload, image: Option<String>) -> Result<Desired, Outcome> {
+fn desired_of(workload: &Workload, image: Option<String>) -> Result<Desired, NoImage> {
     let mut options = Options::new(OWNER.parse().expect("a valid owner"));
     options.image = image;
     validate(workload, &options).map_err(|issues| {
         let texts: Vec<String> = issues.iter().map(ToString::to_string).collect();
-        Outcome::Invalid(texts.join("; "))
+        Outcome::Invalid(texts.join("; ")).into()
     })
 }
 

@@ -137,9 +137,9 @@ pub fn check(
     params_text: &[u8],
     options: &ConvertOptions,
     environment: &Environment,
-) -> Result<Checked, Outcome> {
-    let prepared =
-        prepare(Some(task_text), Some(params_text), options).map_err(|refused| refused.outcome)?;
+) -> Result<Checked, Box<Outcome>> {
+    let prepared = prepare(Some(task_text), Some(params_text), options)
+        .map_err(|refused| Box::new(refused.outcome))?;
     match prepared {
         Prepared::Deploy { workload, context } => {
             deploy::check(&workload, &context, environment)?;

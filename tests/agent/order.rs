@@ -42,11 +42,10 @@ fn a_repeat_of_what_is_worked_on_waits_for_its_end_also_on_another_agent() {
     first
         .run
         .until("it is registered", |_| queue.lab.registrations() == 1);
-    let mut second = queue.start(["--concurrency", "1"]);
+    let second = queue.start(["--concurrency", "1"]);
     queue.deploy(&deployment(1));
     let series = "cs_runner_put_back_total{reason=\"same-deployment\"}";
     let put_back = |agent: &super::lab::Agent| agent.metric(series);
-    second.run.until("it waits", |_| true);
     crate::support::env::eventually("the repeat waits", || put_back(&second) >= 1.0);
     assert_eq!(queue.lab.registrations(), 1);
     queue.lab.release();

@@ -1,6 +1,7 @@
 //! NATS away, restarted, or without the queue: said once, nothing lost.
 
 use super::lab::{Agent, Queue, deployment, times};
+use crate::support::env::eventually;
 
 #[test]
 fn a_restart_of_nats_in_the_middle_loses_nothing() {
@@ -135,4 +136,69 @@ fn a_key_that_is_none_is_a_mistake_of_whoever_starts_it() {
         .assert_hides("canary-seed");
     let ended = queue.agent([]).without("NATS_SERVERS").run();
     ended.assert_code(2).assert_says("NATS_SERVERS is not set");
+}
+
+#[test]
+fn a_task_that_comes_back_to_the_agent_that_works_on_it_goes_on() {
+    let queue = Queue::new();
+    queue.lab.hold();
+    let mut agent = queue.start(["--concurrency", "2", "--tries", "1"]);
+    queue.deploy(&deployment(1));
+    agent
+        .run
+        .until("it is registered", |_| queue.lab.registrations() == 1);
+    // NATS is silent for longer than it has patience: the first thing it does is to deliver the task again.
+    queue.nats.pause();
+    let since = std::time::Instant::now();
+    eventually("NATS lost patience", || since.elapsed().as_secs() >= 5);
+    queue.nats.resume();
+    eventually("it was delivered again", || {
+        agent.metric("cs_runner_redeliveries_total") >= 1.0
+    });
+    queue.lab.release();
+    queue.until_idle();
+    let events = queue.events();
+    assert_eq!(times(&events, "cs.dep-1.succeeded"), 1, "{events:?}");
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert_eq!(queue.lab.registrations(), 1);
+    assert_eq!(
+        agent.metric("cs_runner_tasks_total{outcome=\"converged\"}"),
+        1.0
+    );
+    agent.stop().assert_code(0);
+}
+
+#[test]
+fn an_agent_that_was_frozen_is_silent_about_what_another_has_taken_over() {
+    let queue = Queue::new();
+    queue.lab.hold();
+    let mut frozen = queue.start([]);
+    queue.deploy(&deployment(1));
+    frozen
+        .run
+        .until("it is registered", |_| queue.lab.registrations() == 1);
+    frozen
+        .run
+        .until("its start is announced", |_| queue.events().len() == 1);
+    frozen.run.signal("STOP");
+    let mut other = queue.start([]);
+    other.run.until("the other has it", |run| {
+        run.stderr().contains("begins, try 2")
+    });
+    // Both see the rollout end at the same moment.
+    frozen.run.signal("CONT");
+    frozen.run.until("it hears that it lost the task", |run| {
+        run.stderr().contains("taken over by another agent")
+    });
+    queue.lab.release();
+    queue.until_idle();
+    let events = queue.events();
+    assert_eq!(times(&events, "cs.dep-1.succeeded"), 1, "{events:?}");
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert_eq!(
+        frozen.metric("cs_runner_put_back_total{reason=\"lost\"}"),
+        1.0
+    );
+    frozen.stop().assert_code(0);
+    other.stop().assert_code(0);
 }
