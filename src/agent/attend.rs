@@ -151,7 +151,16 @@ impl Agent {
 
     async fn work_on(&self, place: &Place, parcel: &Parcel) {
         let known = self.roll.find(&parcel.key, parcel.order);
-        let delivery = parcel.delivery(&self.id, known.is_some());
+        // Locked until the record of the run is what the ledger says: in between it would look as if it were lost.
+        let mut held = match &known {
+            Some(running) => Some(running.held.lock().await),
+            None => None,
+        };
+        // It may have ended while the lock was waited for.
+        if self.roll.find(&parcel.key, parcel.order).is_none() {
+            held = None;
+        }
+        let delivery = parcel.delivery(&self.id, held.is_some());
         let tries = self.config.tries;
         let entered = patiently(&self.abandon, "the ledger", || {
             enter(&self.fleet, parcel, &delivery, place.epoch, tries)
@@ -160,6 +169,16 @@ impl Agent {
             Some(entry) => entry,
             None => Entry::Later("draining"),
         };
+        let entry = match (entry, &known, &mut held) {
+            (Entry::Claimed(claimed), Some(running), Some(held)) if claimed.work == Work::GoOn => {
+                tracing::info!("NATS delivered again what is worked on here: it goes on");
+                **held = claimed.held;
+                running.redelivered(Arc::clone(&parcel.message));
+                return;
+            }
+            (entry, ..) => entry,
+        };
+        drop(held);
         match entry {
             Entry::Over => {
                 tracing::info!("{} ended before; the repeat is dropped", parcel.title());
@@ -171,13 +190,6 @@ impl Agent {
                 put_back(&parcel.message, LATER).await;
             }
             Entry::Leave => tracing::debug!("A later delivery of this task is with another agent"),
-            Entry::Claimed(claimed) if claimed.work == Work::GoOn => {
-                if let Some(running) = known {
-                    tracing::debug!("NATS delivered again what is worked on here");
-                    *running.held.lock().await = claimed.held;
-                    running.redelivered(Arc::clone(&parcel.message));
-                }
-            }
             Entry::Claimed(claimed) => self.carry_out(place, parcel, *claimed).await,
         }
     }
@@ -279,7 +291,7 @@ impl Agent {
         acknowledged: tokio::sync::mpsc::UnboundedSender<String>,
     ) -> Announcer {
         let whole = LogLimits::default();
-        let share = self.config.concurrency.clamp(1, 16);
+        let share = self.config.concurrency.max(1);
         let config = AnnouncerConfig {
             nats: Some(self.config.nats.clone()),
             prefix: self.config.prefix.clone(),

@@ -75,7 +75,7 @@ impl Held {
             let seen = fleet.read::<TaskRecord>(&self.subject).await?;
             match seen.record {
                 Some(found) if self.is_same_claim(&found) => self.revision = seen.revision,
-                _ => return Ok(false),
+                Some(_) | None => return Ok(false),
             }
         }
     }
