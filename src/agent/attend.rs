@@ -4,46 +4,47 @@
 //! ends as superseded, which is announced), another agent took the task over (silence), or this agent has to go (it gives
 //! the task back, silently). Nothing is acknowledged before its events are.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::{AckKind, Message};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::claim::{Decided, JobRecord, Work};
-use super::enter::{Claimed, Entry, enter, lost_jobs, superseded_by};
-use super::fleet::{DeadLetter, Fleet, Place};
+use super::enter::{Claimed, Entry, enter, superseded_by};
+use super::fleet::{Fleet, Place};
 use super::health::Health;
 use super::held::{Written, patiently};
 use super::names::JobKey;
 use super::parcel::Parcel;
 use super::running::{Roll, Running, Shown};
-use super::verdict::{Silence, Verdict, judge, pause};
+use super::settle::{Ended, put_back};
+use super::verdict::{Silence, Verdict, judge};
+use super::watch::{Watch, decided};
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::Environment;
 use crate::controller::log::Echo;
 use crate::controller::note::{Note, Notes};
-use crate::controller::run::{self, RunResult, Surroundings};
-use crate::controller::warrant::{Ask, Overseer, Warrant};
+use crate::controller::run::{self, Surroundings};
+use crate::controller::warrant::Warrant;
 use crate::dispatch::ConvertOptions;
 use crate::events::{
     Announcer, AnnouncerConfig, LogLimits, NatsConfig, SharedLedger, SubjectPrefix,
 };
+use crate::ids::JobId;
 use crate::reconcile::Outcome;
 
 /// How long a task that has to wait for another one stays away.
 ///
 /// 1 s: the other one was told to make way, or runs for a second or a quarter of an hour; nobody waits in a slot meanwhile.
-const LATER: Duration = Duration::from_secs(1);
-
-/// How long an acknowledgement is tried. Without it the task comes again, is known to be over, and is acknowledged then.
-const ACKNOWLEDGING: Duration = Duration::from_secs(15);
+pub(super) const LATER: Duration = Duration::from_secs(1);
 
 /// Least time between two signs of life.
-const SHORTEST: Duration = Duration::from_millis(250);
+pub(super) const SHORTEST: Duration = Duration::from_millis(250);
 
 /// What an agent is told.
 #[derive(Clone)]
@@ -86,18 +87,6 @@ pub struct Agent {
     pub roll: Roll,
     /// No time is left: everything is given back.
     pub abandon: CancellationToken,
-}
-
-/// How a claim ended.
-enum Ended {
-    /// Announced. With the outcome's word.
-    Over(Decided),
-    /// Not announced; to be tried again after so long.
-    Again(&'static str, Duration),
-    /// Not announced; to be tried again at once, by another agent.
-    GivenBack,
-    /// Another agent has it.
-    Lost,
 }
 
 impl Agent {
@@ -236,7 +225,7 @@ impl Agent {
         place: &Place,
         parcel: &Parcel,
         running: &Running,
-        lost: Vec<(crate::ids::JobId, String)>,
+        lost: Vec<(JobId, String)>,
         heard: UnboundedReceiver<(JobKey, JobRecord)>,
     ) -> Ended {
         if let Some(outcome) = &parcel.refused {
@@ -287,8 +276,8 @@ impl Agent {
     /// Announces to NATS without an outbox: what this try cannot deliver, the next one does.
     fn announcer(
         &self,
-        announced: std::collections::BTreeSet<String>,
-        acknowledged: tokio::sync::mpsc::UnboundedSender<String>,
+        announced: BTreeSet<String>,
+        acknowledged: UnboundedSender<String>,
     ) -> Announcer {
         let whole = LogLimits::default();
         let share = self.config.concurrency.max(1);
@@ -366,330 +355,6 @@ impl Agent {
         self.unannounced(running, ids, delivery.reason.as_deref())
             .await
     }
-
-    /// Notes what was acknowledged, so that the next try announces the rest.
-    async fn unannounced(
-        &self,
-        running: &Running,
-        ids: Vec<String>,
-        reason: Option<&str>,
-    ) -> Ended {
-        tracing::warn!(
-            "not all events were acknowledged{}; they are announced again later",
-            reason.map_or_else(String::new, |reason| format!(" ({reason})"))
-        );
-        let mut held = running.held.lock().await;
-        let written = held
-            .write(&self.fleet, &self.abandon, |record| {
-                record.announced.extend(ids.iter().cloned());
-            })
-            .await;
-        match written {
-            Written::Lost => Ended::Lost,
-            Written::Yes | Written::Unknown => {
-                Ended::Again("unannounced", pause(running.shown.tries.max(2)))
-            }
-        }
-    }
-
-    async fn settle(&self, parcel: &Parcel, running: &Running, ended: Ended) {
-        match ended {
-            Ended::Over(decided) => self.conclude(parcel, running, &decided).await,
-            Ended::Again(why, after) => {
-                tracing::warn!(
-                    "{} is tried again in {} s ({why})",
-                    parcel.title(),
-                    after.as_secs()
-                );
-                self.health.put_back.inc([why]);
-                put_back(&running.message(), after).await;
-            }
-            Ended::GivenBack => {
-                tracing::info!("{} is given back to the queue", parcel.title());
-                let mut held = running.held.lock().await;
-                // Not a try that failed. Best effort: without it the task has one try less.
-                let stop = CancellationToken::new();
-                let write = held.write(&self.fleet, &stop, |record| {
-                    record.tries = record.tries.saturating_sub(1);
-                });
-                let _ = tokio::time::timeout(LATER, write).await;
-                self.health.put_back.inc(["draining"]);
-                put_back(&running.message(), Duration::ZERO).await;
-            }
-            Ended::Lost => {
-                tracing::warn!(
-                    "{} was taken over by another agent while NATS could not be reached; this one \
-                     is silent about it",
-                    parcel.title()
-                );
-                self.health.put_back.inc(["lost"]);
-            }
-        }
-    }
-
-    /// Everything is announced: kept if it is dead, noted, acknowledged.
-    async fn conclude(&self, parcel: &Parcel, running: &Running, decided: &Decided) {
-        if decided.is_dead {
-            let letter = DeadLetter {
-                task: shown(&parcel.task),
-                deployment_id: parcel.deployment.clone(),
-                sequence: parcel.order.sequence,
-                message_id: parcel.message_id.clone(),
-                tries: running.shown.tries,
-                reason: decided.reason.clone(),
-                params_bytes: parcel.message.payload.len(),
-                agent: self.id.clone(),
-                at: jiff::Timestamp::now().to_string(),
-            };
-            let buried = patiently(&self.abandon, "the stream of dead letters", || {
-                self.fleet.bury(&letter, parcel.order)
-            });
-            if buried.await.is_none() {
-                return put_back(&running.message(), Duration::ZERO).await;
-            }
-            self.health.dead_letters.inc([]);
-        }
-        let mut held = running.held.lock().await;
-        let written = held
-            .write(&self.fleet, &self.abandon, |record| {
-                record.decided = Some(decided.clone());
-                record.is_over = true;
-            })
-            .await;
-        drop(held);
-        if written == Written::Unknown {
-            // Whoever gets it announces the same once more, which the stream of the events drops by its id.
-            return put_back(&running.message(), Duration::ZERO).await;
-        }
-        let kind = match decided.is_dead {
-            true => AckKind::Term,
-            false => AckKind::Ack,
-        };
-        self.acknowledge(&running.message(), kind).await;
-        let word = match decided.is_dead {
-            true => "dead",
-            false => decided.outcome.as_str(),
-        };
-        self.health.tasks.inc([word]);
-        tracing::info!("{} ended: {word}", parcel.title());
-    }
-
-    /// Acknowledges and waits until NATS has heard it.
-    async fn acknowledge(&self, message: &Message, kind: AckKind) {
-        let heard = async {
-            while let Err(error) = message.double_ack_with(kind).await {
-                tracing::debug!("NATS did not hear the acknowledgement: {error}");
-                tokio::time::sleep(SHORTEST).await;
-            }
-        };
-        tokio::select! {
-            // Cancel-safe: an acknowledgement that is not heard makes the task come again, to be known as over.
-            done = tokio::time::timeout(ACKNOWLEDGING, heard) => if done.is_err() {
-                tracing::warn!("NATS did not hear that the task is over; it comes again and is known then");
-            },
-            () = self.abandon.cancelled() => {}
-        }
-    }
-}
-
-/// Everything around one run.
-struct Watch<'a> {
-    agent: &'a Agent,
-    parcel: &'a Parcel,
-    running: &'a Running,
-    overseer: Overseer,
-    cancel: CancellationToken,
-    silence: Silence,
-    is_lost: bool,
-    is_abandoned: bool,
-}
-
-impl Watch<'_> {
-    /// Runs `work` to its end and answers its questions meanwhile.
-    async fn over(
-        mut self,
-        work: impl Future<Output = RunResult>,
-        interval: Duration,
-        mut said: UnboundedReceiver<Note>,
-        mut acked: UnboundedReceiver<String>,
-        mut heard: UnboundedReceiver<(JobKey, JobRecord)>,
-    ) -> Ended {
-        let mut work = std::pin::pin!(work);
-        // News from before the run was on the roll.
-        self.look_around().await;
-        let mut looks = tokio::time::interval_at(Instant::now() + interval, interval);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let result = loop {
-            tokio::select! {
-                biased;
-                // Cancel-safe: the run is only borrowed; channels and clocks lose nothing.
-                result = &mut work => break result,
-                Some(note) = said.recv() => self.hear(&note),
-                Some(ask) = self.overseer.next() => {
-                    while let Ok(note) = said.try_recv() {
-                        self.hear(&note);
-                    }
-                    self.answer(ask).await;
-                }
-                Some(id) = acked.recv() => self.note_announced(vec![id]).await,
-                Some((job, record)) = heard.recv() => self.make_way(&job, &record),
-                _ = looks.tick() => self.look_around().await,
-                () = self.agent.abandon.cancelled(), if !self.is_abandoned => {
-                    self.is_abandoned = true;
-                    self.cancel.cancel();
-                }
-            }
-        };
-        while let Ok(note) = said.try_recv() {
-            self.hear(&note);
-        }
-        let mut ids = Vec::new();
-        while let Ok(id) = acked.try_recv() {
-            ids.push(id);
-        }
-        self.end(result, ids).await
-    }
-
-    fn hear(&mut self, note: &Note) {
-        self.silence.hear(note);
-        (self.agent.config.show)(note);
-    }
-
-    /// Makes way for later tasks, and finds out whether another agent has this one.
-    async fn look_around(&mut self) {
-        let fleet = &self.agent.fleet;
-        let found = lost_jobs(fleet, self.running.order, &self.running.jobs).await;
-        for (job, by) in found.unwrap_or_default() {
-            self.supersede(&job, &by);
-        }
-        let is_ours = self.running.held.lock().await.is_ours(fleet).await;
-        if let Ok(false) = is_ours {
-            self.is_lost = true;
-            self.cancel.cancel();
-        }
-    }
-
-    fn make_way(&mut self, key: &JobKey, record: &JobRecord) {
-        if record.newest <= self.running.order {
-            return;
-        }
-        let jobs = self.running.jobs.iter();
-        for (_, job) in jobs.filter(|(known, _)| known == key) {
-            self.supersede(job, &record.by);
-        }
-    }
-
-    fn supersede(&self, job: &crate::ids::JobId, by: &str) {
-        self.overseer.supersede(job, &superseded_by(by));
-        // A destroy leaves out what is no longer its own and goes on with the rest.
-        if !self.parcel.is_destroy && !self.cancel.is_cancelled() {
-            tracing::info!("makes way for {by}");
-            self.cancel.cancel();
-        }
-    }
-
-    async fn note_announced(&mut self, ids: Vec<String>) {
-        let agent = self.agent;
-        let mut held = self.running.held.lock().await;
-        let written = held
-            .write(&agent.fleet, &agent.abandon, |record| {
-                record.announced.extend(ids.iter().cloned());
-            })
-            .await;
-        if written == Written::Lost {
-            self.is_lost = true;
-            self.cancel.cancel();
-        }
-    }
-
-    /// Decides whether the run may announce that it ended like this, and makes sure that nobody announces another end.
-    async fn answer(&mut self, ask: Ask) {
-        let may_end = self.decide(&ask.outcome).await;
-        // A run that no longer waits for the answer has ended some other way.
-        let _ = ask.answer.send(may_end);
-    }
-
-    async fn decide(&mut self, outcome: &Outcome) -> bool {
-        let Some(is_dead) = self.final_verdict(outcome) else {
-            return false;
-        };
-        let agent = self.agent;
-        let end = decided(outcome, is_dead);
-        let mut held = self.running.held.lock().await;
-        let written = held
-            .write(&agent.fleet, &agent.abandon, |record| {
-                record.decided = Some(end.clone());
-            })
-            .await;
-        match written {
-            Written::Yes => true,
-            Written::Lost => {
-                self.is_lost = true;
-                false
-            }
-            Written::Unknown => {
-                self.is_abandoned = true;
-                false
-            }
-        }
-    }
-
-    /// Whether this end counts, and if so whether it makes a dead letter.
-    fn final_verdict(&self, outcome: &Outcome) -> Option<bool> {
-        if self.is_lost {
-            return None;
-        }
-        match judge(outcome, self.silence.is_silent()) {
-            Verdict::Final => Some(false),
-            Verdict::Dead => Some(true),
-            // Who has to go gives back what it has, also on the last try.
-            Verdict::Again if self.is_abandoned => None,
-            Verdict::Again => (self.running.shown.tries >= self.agent.config.tries).then_some(true),
-        }
-    }
-
-    /// What the run's result means for the task.
-    async fn end(mut self, result: RunResult, acknowledged: Vec<String>) -> Ended {
-        let known = self.running.held.lock().await.record.decided.clone();
-        if self.is_lost {
-            return Ended::Lost;
-        }
-        let end = match known {
-            Some(decided) => decided,
-            // A destroy has no event of its own end, so it is not asked about.
-            None => match self.final_verdict(&result.outcome) {
-                Some(is_dead) if self.parcel.is_destroy => decided(&result.outcome, is_dead),
-                _ if self.is_abandoned => return Ended::GivenBack,
-                _ => return Ended::Again("unfinished", pause(self.running.shown.tries)),
-            },
-        };
-        if !result.delivery.pending.is_empty() {
-            let reason = result.delivery.reason.as_deref();
-            return self
-                .agent
-                .unannounced(self.running, acknowledged, reason)
-                .await;
-        }
-        if !acknowledged.is_empty() {
-            self.note_announced(acknowledged).await;
-        }
-        match self.is_lost {
-            true => Ended::Lost,
-            false => Ended::Over(end),
-        }
-    }
-}
-
-fn decided(outcome: &Outcome, is_dead: bool) -> Decided {
-    Decided {
-        outcome: outcome.word().to_owned(),
-        is_success: outcome.is_success(),
-        reason: match outcome.is_success() {
-            true => String::new(),
-            false => outcome.message().chars().take(1000).collect(),
-        },
-        is_dead,
-    }
 }
 
 /// How often NATS is told that a task is worked on: three times as often as it wants to hear it.
@@ -697,15 +362,7 @@ fn sign_of_life(place: &Place) -> Duration {
     (place.ack_wait / 3).max(SHORTEST)
 }
 
-/// Gives a delivery back, to be delivered again after a while.
-async fn put_back(message: &Message, after: Duration) {
-    let after = (!after.is_zero()).then_some(after);
-    if let Err(error) = message.ack_with(AckKind::Nak(after)).await {
-        tracing::debug!("NATS was not told to deliver the task again; it will by itself: {error}");
-    }
-}
-
 /// A task's name as it may be shown: whoever submits chooses it.
-fn shown(task: &str) -> String {
+pub(super) fn shown(task: &str) -> String {
     task.chars().filter(|c| !c.is_control()).take(64).collect()
 }

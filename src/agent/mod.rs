@@ -8,7 +8,7 @@
 //! - [`fleet`] is NATS: records by compare-and-set, dead letters, the consumer. [`setup`] makes it, [`submission`] fills it,
 //!   [`status`] shows it.
 //! - [`connect`] holds the connection, [`pull`] takes tasks as there are free slots; [`parcel`] is one delivery, [`enter`] claims it, [`attend`] carries it
-//!   out while [`held`] keeps its record, [`health`] tells how it goes.
+//!   out while `watch` looks after the run and [`held`] keeps its record, `settle` ends it, [`health`] tells how it goes.
 //!
 //! Guarantees: a task is in the stream until its events are acknowledged; what is announced of a task is one end, whatever
 //! dies meanwhile; of two tasks for one job the later one wins and waits until the earlier one has let go. `docs/runner.md`
@@ -26,7 +26,9 @@ pub mod parcel;
 pub mod pull;
 pub mod running;
 pub mod settings;
+mod settle;
 pub mod setup;
 pub mod status;
 pub mod submission;
 pub mod verdict;
+mod watch;

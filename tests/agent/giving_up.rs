@@ -113,11 +113,14 @@ fn a_task_whose_agents_die_is_given_up_and_its_failure_announced() {
     let queue = Queue::new();
     queue.lab.hold();
     queue.deploy(&deployment(1));
-    for _ in 0..2 {
+    for agents in 0..2 {
         let mut agent = queue.start(["--tries", "2"]);
         agent
             .run
             .until("it begins", |run| run.stderr().contains("begins, try"));
+        agent.run.until("its start is announced", |_| {
+            agents == 1 || queue.events() == ["cs.dep-1.started"]
+        });
         agent.run.signal("KILL");
         // Killed before the next one starts.
         agent.run.wait();
