@@ -8,6 +8,7 @@ use super::claim::Delivery;
 use super::names::{JobKey, Names, Order, TaskKey};
 use crate::config::Environment;
 use crate::controller::run::{self, Checked};
+use crate::dispatch::params::DestroyJob;
 use crate::dispatch::{ConvertOptions, readable_ids};
 use crate::ids::JobId;
 use crate::reconcile::Outcome;
@@ -66,17 +67,20 @@ impl Parcel {
             order,
             number,
         };
+        let own = environment.get("NOMAD_ADDR");
         match run::check(&parcel.task, &parcel.message.payload, options, environment) {
             Ok(Checked::Deploy(context)) => {
                 parcel.deployment = Some(context.ids.deployment_id.to_string());
-                let key = JobKey::new(context.nomad_address.as_deref(), context.job_id.as_str());
+                let cluster = other_than(own.as_deref(), context.nomad_address.as_deref());
+                let key = JobKey::new(cluster, context.job_id.as_str());
                 parcel.jobs = vec![(key, context.job_id.clone())];
             }
             Ok(Checked::Destroy(params)) => {
                 parcel.is_destroy = true;
                 parcel.deployment = None;
-                let key = |job: &crate::dispatch::params::DestroyJob| {
-                    let key = JobKey::new(job.nomad_address.as_deref(), job.job_id.as_str());
+                let key = |job: &DestroyJob| {
+                    let cluster = other_than(own.as_deref(), job.nomad_address.as_deref());
+                    let key = JobKey::new(cluster, job.job_id.as_str());
                     (key, job.job_id.clone())
                 };
                 parcel.jobs = params.jobs.iter().map(key).collect();
@@ -108,6 +112,14 @@ impl Parcel {
             is_running_here,
         }
     }
+}
+
+/// The cluster of the params, unless it is the agent's own.
+fn other_than<'a>(own: Option<&str>, given: Option<&'a str>) -> Option<&'a str> {
+    let same = |given: &&str| {
+        own.map(|own| own.trim_end_matches('/')) == Some(given.trim_end_matches('/'))
+    };
+    given.filter(|given| !same(given))
 }
 
 fn message_id(message: &Message) -> Option<String> {

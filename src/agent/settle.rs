@@ -14,7 +14,7 @@ use super::running::Running;
 use super::verdict::pause;
 
 /// How long an acknowledgement is tried. Without it the task comes again, is known to be over, and is acknowledged then.
-const ACKNOWLEDGING: Duration = Duration::from_secs(15);
+const ACKNOWLEDGING: Duration = Duration::from_secs(5);
 
 /// How a claim ended.
 pub(super) enum Ended {
@@ -78,15 +78,17 @@ impl Agent {
                 self.health.put_back.inc(["draining"]);
                 put_back(&running.message(), Duration::ZERO).await;
             }
-            Ended::Lost => {
-                tracing::warn!(
-                    "{} was taken over by another agent while NATS could not be reached; this one \
-                     is silent about it",
-                    parcel.title()
-                );
-                self.health.put_back.inc(["lost"]);
-            }
+            Ended::Lost => self.lost(parcel),
         }
+    }
+
+    fn lost(&self, parcel: &Parcel) {
+        tracing::warn!(
+            "{} was taken over by another agent after NATS had lost patience with this one, which \
+             is silent about it now",
+            parcel.title()
+        );
+        self.health.put_back.inc(["lost"]);
     }
 
     /// Everything is announced: kept if it is dead, noted, acknowledged.
@@ -119,9 +121,11 @@ impl Agent {
             })
             .await;
         drop(held);
-        if written == Written::Unknown {
+        match written {
+            Written::Yes => {}
+            Written::Lost => return self.lost(parcel),
             // Whoever gets it announces the same once more, which the stream of the events drops by its id.
-            return put_back(&running.message(), Duration::ZERO).await;
+            Written::Unknown => return put_back(&running.message(), Duration::ZERO).await,
         }
         let kind = match decided.is_dead {
             true => AckKind::Term,
@@ -144,12 +148,10 @@ impl Agent {
                 tokio::time::sleep(SHORTEST).await;
             }
         };
-        tokio::select! {
-            // Cancel-safe: an acknowledgement that is not heard makes the task come again, to be known as over.
-            done = tokio::time::timeout(ACKNOWLEDGING, heard) => if done.is_err() {
-                tracing::warn!("NATS did not hear that the task is over; it comes again and is known then");
-            },
-            () = self.abandon.cancelled() => {}
+        if tokio::time::timeout(ACKNOWLEDGING, heard).await.is_err() {
+            tracing::warn!(
+                "NATS did not hear that the task is over; it comes again and is known then"
+            );
         }
     }
 }
