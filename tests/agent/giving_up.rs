@@ -63,6 +63,7 @@ fn a_nomad_that_never_answers_costs_the_tries_and_then_one_failure() {
         rules: vec![Rule::new(Matcher::new("GET", "/v1/job*"), refused)],
         ..Faults::default()
     });
+    queue.forget_ids();
     let agent = queue.start(["--tries", "2", "--deadline", "700ms"]);
     queue.deploy(&deployment(1));
     queue.until_idle();
@@ -94,6 +95,7 @@ fn a_nomad_that_comes_back_in_time_makes_the_next_try_succeed() {
         rules: vec![Rule::new(Matcher::new("GET", "/v1/job*"), refused)],
         ..Faults::default()
     });
+    queue.forget_ids();
     let mut agent = queue.start(["--deadline", "3s"]);
     queue.deploy(&deployment(1));
     agent.run.until("the first try is over", |run| {

@@ -102,6 +102,17 @@ impl Queue {
         self.publish("deploy-image", params.to_string());
     }
 
+    /// Makes the platform's stream forget ids at once: what is not sent twice now is not sent twice by us.
+    pub(super) fn forget_ids(&self) {
+        self.lab.runtime.block_on(async {
+            let context = self.context.get_or_init(|| self.nats.context()).await;
+            let stream = context.get_stream("cs_cloudstation").await;
+            let mut config = stream.expect("it is there").cached_info().config.clone();
+            config.duplicate_window = std::time::Duration::from_millis(100);
+            context.update_stream(config).await.expect("a valid window");
+        });
+    }
+
     /// Ids of all events, in order, without the lines of logs.
     pub(super) fn events(&self) -> Vec<String> {
         self.lab.stored_ids(&self.nats)

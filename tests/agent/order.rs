@@ -16,6 +16,7 @@ fn image_of(queue: &Queue) -> String {
 #[test]
 fn a_deployment_that_ended_is_not_carried_out_again() {
     let queue = Queue::new();
+    queue.forget_ids();
     let agent = queue.start([]);
     queue.deploy(&deployment(1));
     queue.until_idle();

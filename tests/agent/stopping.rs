@@ -30,6 +30,7 @@ fn running_tasks_end_and_no_new_ones_are_taken() {
 #[test]
 fn what_does_not_end_in_time_is_given_back_without_a_word_and_ended_by_another() {
     let queue = Queue::new();
+    queue.forget_ids();
     queue.lab.hold();
     let mut first = queue.start(["--drain", "300ms"]);
     queue.deploy(&deployment(1));
