@@ -9,9 +9,11 @@
 //! Edges:
 //! [`config`] the environment and the config file · [`clients`] Nomad, NATS, backend · [`events`] what is announced and
 //! kept until acknowledged · [`inventory`] what an owner owns · [`manifests`] files → documents · [`artifact`] images and
-//! sources · [`controller`] observe, act, converge · [`simulator`] the embedded
-//! Nomad · [`doctor`] what stands in the way of all that · [`cli`] commands · [`telemetry`] logs.
+//! sources · [`controller`] observe, act, converge · [`agent`] tasks from a queue for many machines · [`simulator`] the embedded
+//! Nomad · [`doctor`] what stands in the way of all that · [`cli`] commands · [`telemetry`] logs · [`metrics`] what
+//! Prometheus reads.
 
+pub mod agent;
 pub mod artifact;
 pub mod cli;
 pub mod clients;
@@ -26,6 +28,7 @@ pub mod ids;
 pub mod importing;
 pub mod inventory;
 pub mod manifests;
+pub mod metrics;
 pub mod reconcile;
 pub mod reference;
 pub mod secret;

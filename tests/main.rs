@@ -1,5 +1,6 @@
 //! Integration tests, one module a theme (docs/ARCHITECTURE.md, "Tests").
 
+mod agent;
 mod backend;
 mod build;
 mod cli;

@@ -17,6 +17,7 @@ use crate::config::Environment;
 use crate::controller::log::Echo;
 use crate::controller::note::{Note, Notes};
 use crate::controller::run::{self, RunResult, Surroundings};
+use crate::controller::warrant::Warrant;
 use crate::dispatch::ConvertOptions;
 use crate::events::{Announcer, AnnouncerConfig, LogLimits};
 use crate::simulator::{Faults, Options, Script, Simulator};
@@ -177,6 +178,7 @@ impl Stage {
             state_dir: self.state.clone(),
             rebuild: false,
             echo: Echo::none(),
+            warrant: Warrant::unshared(),
         })
     }
 

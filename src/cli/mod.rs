@@ -36,6 +36,7 @@ mod reconcile;
 mod render;
 mod report;
 mod rollback;
+mod runner;
 mod schema;
 mod set;
 mod show_plan;
@@ -145,6 +146,8 @@ enum Command {
     /// Carry out one dispatched task: deploy an image or destroy jobs, watch it, announce it.
     #[command(alias = "dispatch")]
     Reconcile(reconcile::Arguments),
+    /// Work on tasks from a queue with any number of machines.
+    Runner(runner::Arguments),
     /// Turn dispatch params into a spec file; secrets become references.
     Convert(convert::Arguments),
     /// Show the Nomad job that a spec or params become.
@@ -233,6 +236,7 @@ pub fn run() -> ExitCode {
         Command::Completions(arguments) => completions::run(&context, arguments),
         Command::Man(arguments) => man::run(&context, arguments),
         Command::Reconcile(arguments) => reconcile::run(&context, arguments),
+        Command::Runner(arguments) => runner::run(&context, arguments),
         Command::Convert(arguments) => convert::run(&context, arguments),
         Command::Render(arguments) => render::run(&context, arguments),
         Command::Schema(arguments) => schema::run(&context, &arguments),

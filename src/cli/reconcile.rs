@@ -18,6 +18,7 @@ use crate::config::{BadVariable, Environment};
 use crate::controller::log::Echo;
 use crate::controller::note::{Note, Notes, Phase};
 use crate::controller::run::{self, RunResult, Surroundings};
+use crate::controller::warrant::Warrant;
 use crate::dispatch::ConvertOptions;
 use crate::dispatch::Task;
 use crate::events::{Announcer, AnnouncerConfig, InvalidPrefix, LogLimits, NatsConfig};
@@ -169,6 +170,7 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<Ended, Ca
                 state_dir: environment.state_dir(),
                 rebuild: arguments.rebuild,
                 echo,
+                warrant: Warrant::unshared(),
             };
             let work = run::run(task, params, surroundings);
             let printer = printer.as_ref();

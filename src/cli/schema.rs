@@ -53,6 +53,24 @@ const REPORTS: &[ReportSchema] = &[
         render: report::run::run_schema,
     },
     ReportSchema {
+        name: "runner-setup-report",
+        about: "what `cs runner setup -o json` prints",
+        file: "runner-setup.json",
+        render: report::runner::setup_schema,
+    },
+    ReportSchema {
+        name: "runner-submit-report",
+        about: "what `cs runner submit -o json` prints",
+        file: "runner-submit.json",
+        render: report::runner::submit_schema,
+    },
+    ReportSchema {
+        name: "runner-status-report",
+        about: "what `cs runner status -o json` prints",
+        file: "runner-status.json",
+        render: report::runner::status_schema,
+    },
+    ReportSchema {
         name: "plan-report",
         about: "what `cs plan` and `cs diff -o json` print",
         file: "plan.json",

@@ -23,6 +23,7 @@ use crate::clients::nomad::calls::jobs::Submission;
 use crate::clients::nomad::client::NomadClient;
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::compile::compile;
+use crate::config::Environment;
 use crate::desired::Desired;
 use crate::desired::validate::{Options, validate};
 use crate::dispatch::convert::{apply_builder, apply_pushed};
@@ -135,21 +136,33 @@ pub async fn deploy(
         Ok(outcome) => (outcome, Vec::new()),
         Err(NoImage { outcome, tail }) => (*outcome, tail),
     };
-    let mut log_tail = deployment.explain(&outcome, steps.current()).await;
-    log_tail.extend(built_tail);
-    steps.end(if outcome.is_success() {
-        Ok(())
+    let outcome = match (&outcome, surroundings.warrant.superseded(&context.job_id)) {
+        (Outcome::Cancelled { .. }, Some(superseded)) => superseded,
+        _ => outcome,
+    };
+    let is_end = surroundings.warrant.may_end(&outcome).await;
+    let mut log_tail = Vec::new();
+    if is_end {
+        log_tail = deployment.explain(&outcome, steps.current()).await;
+        steps.end(if outcome.is_success() {
+            Ok(())
+        } else {
+            Err(outcome.message())
+        });
     } else {
-        Err(outcome.message())
-    });
+        steps.leave();
+    }
+    log_tail.extend(built_tail);
     let failed_in = steps.failed().filter(|_| !outcome.is_success());
-    announce_end(
-        &surroundings.announcer,
-        &context.ids,
-        kind,
-        outcome.is_success(),
-    )
-    .await;
+    if is_end {
+        announce_end(
+            &surroundings.announcer,
+            &context.ids,
+            kind,
+            outcome.is_success(),
+        )
+        .await;
+    }
     if let Some(reporter) = reporter {
         let undelivered = reporter.finish(BACKEND_PATIENCE).await;
         if undelivered > 0 {
@@ -169,6 +182,56 @@ pub async fn deploy(
         image,
         log_tail,
     }
+}
+
+/// What is wrong with a workload before anybody is asked anything.
+///
+/// # Errors
+/// Everything that is wrong, as the outcome of its run.
+pub(super) fn check(
+    workload: &Workload,
+    context: &RunContext,
+    environment: &Environment,
+) -> Result<(), Box<Outcome>> {
+    target_of(workload, context, environment)
+        .and_then(|target| desired_of(workload, target.map(|target| target.local)))
+        .map(drop)
+        .map_err(|refused| refused.outcome)
+}
+
+/// What is built is called, and where it is pushed; `None` for a ready image.
+fn target_of(
+    workload: &Workload,
+    context: &RunContext,
+    environment: &Environment,
+) -> Result<Option<Target>, NoImage> {
+    if !context.task.builds() {
+        return Ok(None);
+    }
+    let build = build_of(workload);
+    let (name, tag) = (build.image.as_deref(), build.tag.as_deref());
+    let invalid = |error: TargetError| Outcome::Invalid(chain(&error)).into();
+    if build.builder.as_deref() == Some(Builder::Noop.as_str()) {
+        return target::unbuilt(name, tag).map(Some).map_err(invalid);
+    }
+    let defaults = PushDefaults {
+        registry_url: environment.get("REGISTRY_URL"),
+        namespace: environment.get("REGISTRY_NAMESPACE"),
+    };
+    let job = context.job_id.as_str();
+    let target = target::target(name, job, tag, build.push.as_ref(), &defaults);
+    target.map(Some).map_err(invalid)
+}
+
+/// # Errors
+/// Everything that is wrong with the workload, in one line.
+fn desired_of(workload: &Workload, image: Option<String>) -> Result<Desired, NoImage> {
+    let mut options = Options::new(OWNER.parse().expect("a valid owner"));
+    options.image = image;
+    validate(workload, &options).map_err(|issues| {
+        let texts: Vec<String> = issues.iter().map(ToString::to_string).collect();
+        Outcome::Invalid(texts.join("; ")).into()
+    })
 }
 
 /// The backend of the params, if they name one that can be called.
@@ -202,9 +265,10 @@ impl Deployment<'_> {
         image: &mut Option<Image>,
         steps: &mut Steps<'_>,
     ) -> Result<Outcome, NoImage> {
-        let target = self.target(&workload)?;
+        let environment = &self.surroundings.environment;
+        let target = target_of(&workload, self.context, environment)?;
         // What is wrong with the params is known before anybody is asked anything.
-        self.desired(
+        desired_of(
             &workload,
             target.as_ref().map(|target| target.local.clone()),
         )?;
@@ -234,29 +298,8 @@ impl Deployment<'_> {
             DeployPlatform::NomadPack => {}
             DeployPlatform::Noop | DeployPlatform::Docker => return Ok(Outcome::Converged),
         }
-        let desired = self.desired(&workload, built)?;
+        let desired = desired_of(&workload, built)?;
         Ok(self.roll_out(&desired, image.as_ref(), steps).await)
-    }
-
-    /// What is built is called, and where it is pushed; `None` for a ready image.
-    fn target(&self, workload: &Workload) -> Result<Option<Target>, NoImage> {
-        if !self.context.task.builds() {
-            return Ok(None);
-        }
-        let build = build_of(workload);
-        let (name, tag) = (build.image.as_deref(), build.tag.as_deref());
-        let invalid = |error: TargetError| Outcome::Invalid(chain(&error)).into();
-        if build.builder.as_deref() == Some(Builder::Noop.as_str()) {
-            return target::unbuilt(name, tag).map(Some).map_err(invalid);
-        }
-        let environment = &self.surroundings.environment;
-        let defaults = PushDefaults {
-            registry_url: environment.get("REGISTRY_URL"),
-            namespace: environment.get("REGISTRY_NAMESPACE"),
-        };
-        let job = self.context.job_id.as_str();
-        let target = target::target(name, job, tag, build.push.as_ref(), &defaults);
-        target.map(Some).map_err(invalid)
     }
 
     fn image_work<'w>(
@@ -306,17 +349,6 @@ impl Deployment<'_> {
                 self.tell_backend(workload, facts, steps),
             )
             .await
-    }
-
-    /// # Errors
-    /// Everything that is wrong with the workload, in one line.
-    fn desired(&self, workload: &Workload, image: Option<String>) -> Result<Desired, NoImage> {
-        let mut options = Options::new(OWNER.parse().expect("a valid owner"));
-        options.image = image;
-        validate(workload, &options).map_err(|issues| {
-            let texts: Vec<String> = issues.iter().map(ToString::to_string).collect();
-            Outcome::Invalid(texts.join("; ")).into()
-        })
     }
 
     /// Facts about the image, when anybody needs them: for ports that the params leave open, and for the backend.

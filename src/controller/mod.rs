@@ -19,6 +19,7 @@ pub mod run;
 pub mod set;
 pub mod steps;
 pub mod sync;
+pub mod warrant;
 
 pub use converge::Converge;
 pub use note::{Note, Notes, Phase};

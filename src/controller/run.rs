@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::deploy;
 use super::destroy;
 use super::image::Image;
 use super::log::{DeploymentLog, Echo};
 use super::note::{Note, Notes, Phase};
+use super::warrant::Warrant;
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::Environment;
 use crate::dispatch::{
@@ -47,6 +49,8 @@ pub struct Surroundings {
     pub rebuild: bool,
     /// Who else hears the log of the deployment.
     pub echo: Echo,
+    /// Whether its end may be announced, where others may repeat it.
+    pub warrant: Warrant,
 }
 
 /// How a run ended, for the report.
@@ -80,6 +84,9 @@ pub struct JobResult {
     /// Last log lines of the task or the builder at fault.
     pub log_tail: Vec<String>,
 }
+
+/// What a run that panicked ends with.
+pub const PANICKED: &str = "internal error: the run panicked; this is a bug in cs";
 
 /// Longest wait for events at the end of a run.
 ///
@@ -119,6 +126,62 @@ pub async fn refuse_run(
     };
     let began = Instant::now();
     deliver(refuse(refused, announcer).await, announcer, cancel, began).await
+}
+
+/// Whether a task would be carried out: what [`run`] finds wrong before it asks anybody, in the same words.
+///
+/// # Errors
+/// [`Outcome::Usage`] or [`Outcome::Invalid`], with everything that is wrong.
+pub fn check(
+    task_text: &str,
+    params_text: &[u8],
+    options: &ConvertOptions,
+    environment: &Environment,
+) -> Result<Checked, Box<Outcome>> {
+    let prepared = prepare(Some(task_text), Some(params_text), options)
+        .map_err(|refused| Box::new(refused.outcome))?;
+    match prepared {
+        Prepared::Deploy { workload, context } => {
+            deploy::check(&workload, &context, environment)?;
+            Ok(Checked::Deploy(context))
+        }
+        Prepared::Destroy(params) => Ok(Checked::Destroy(params)),
+    }
+}
+
+/// A task in which nothing is wrong.
+#[derive(Debug)]
+pub enum Checked {
+    /// Of the three tasks that deploy.
+    Deploy(Box<RunContext>),
+    /// Of the task that destroys.
+    Destroy(DestroyParams),
+}
+
+/// Announces an end that was decided before, by a try that is over, and waits until it is delivered.
+///
+/// Nothing is announced of a task that has no such event: a destroy, or params without ids. `reason` becomes the last line
+/// of the log of a deployment that failed.
+pub async fn announce_decided(
+    task_text: &str,
+    params_text: &[u8],
+    options: &ConvertOptions,
+    end: Result<(), &str>,
+    announcer: &Announcer,
+) -> Delivery {
+    let (task, ids) = match prepare(Some(task_text), Some(params_text), options) {
+        Ok(Prepared::Deploy { context, .. }) => (Some(context.task), Some(context.ids)),
+        Ok(Prepared::Destroy(_)) => (None, None),
+        Err(refused) => (refused.task, refused.ids),
+    };
+    if let Some(ids) = ids {
+        let kind = task.map_or(DeploymentKind::Image, deploy::kind);
+        match end {
+            Ok(()) => deploy::announce_end(announcer, &ids, kind, true).await,
+            Err(reason) => announce_failure(announcer, &ids, kind, reason).await,
+        }
+    }
+    announcer.finish(DELIVERY).await
 }
 
 /// Waits for the events that are left, and takes note of what became of them.
@@ -274,17 +337,17 @@ async fn carry_out(prepared: Prepared, surroundings: Surroundings) -> RunResult 
             let job = context.job_id.to_string();
             let announcer = surroundings.announcer.clone();
             let notes = surroundings.notes.clone();
+            let warrant = surroundings.warrant.clone();
             // A panic is our fault; the platform must not wait for its end in vain.
-            let work = tokio::spawn(deploy::deploy(*workload, *context, surroundings));
-            let result = match work.await {
+            let work = deploy::deploy(*workload, *context, surroundings).in_current_span();
+            let result = match tokio::spawn(work).await {
                 Ok(result) => result,
                 Err(_) => {
-                    let outcome = Outcome::Failed(
-                        "internal error: the run panicked; this is a bug in cs".to_owned(),
-                    );
+                    let outcome = Outcome::Failed(PANICKED.to_owned());
                     notes.send(Note::Warning(outcome.message()));
-                    announce_failure(&announcer, &ids, deploy::kind(task), &outcome.message())
-                        .await;
+                    if warrant.may_end(&outcome).await {
+                        announce_failure(&announcer, &ids, deploy::kind(task), PANICKED).await;
+                    }
                     JobResult {
                         job,
                         outcome,

@@ -62,6 +62,11 @@ impl<'a> Steps<'a> {
         self.notes.send(Note::Ended(phase, ended));
     }
 
+    /// Leaves the open step open: another try of the same deployment goes on with it.
+    pub fn leave(&mut self) {
+        self.open = None;
+    }
+
     /// The open step.
     #[must_use]
     pub const fn current(&self) -> Option<Phase> {

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::Clock;
 use super::build_log::{BuildLog, LogIdentity};
 use super::courier::{Courier, Progress, blocking};
-use super::event::{Event, Message};
+use super::event::{Event, LogEnd, Message};
 use super::nats::{NatsConfig, NatsSink};
 use super::outbox::{Kept, Outbox};
 use super::queue::{LogLimits, Place, Queue, QueuedEvent};
@@ -46,6 +47,17 @@ pub struct AnnouncerConfig {
     pub log_limits: LogLimits,
 }
 
+/// What several tries of one task know of its events, kept by the caller.
+///
+/// For runs that a queue hands out again until they are over: the next try announces what this one could not, so
+/// nothing is kept on disk. Two outboxes of two machines could not know of each other either.
+pub struct SharedLedger {
+    /// Ids that were acknowledged in earlier tries; they are not sent again.
+    pub announced: HashSet<String>,
+    /// Is told each id that is acknowledged from now on.
+    pub acknowledged: UnboundedSender<String>,
+}
+
 /// Announces events, in order, each once, and carries build logs. Cheap to clone; all clones are one announcer.
 ///
 /// Flow: [`start`](Self::start) returns at once and connects beside the work; [`announce`](Self::announce) returns
@@ -73,8 +85,9 @@ struct Inner {
     stop: CancellationToken,
     worker: Mutex<Option<JoinHandle<()>>>,
     logs: Mutex<BTreeMap<DeploymentId, BuildLog>>,
-    /// Ids that were announced without an outbox.
+    /// Ids that were announced without an outbox, by this or an earlier try.
     announced: Mutex<HashSet<String>>,
+    acknowledged: Option<UnboundedSender<String>>,
 }
 
 /// What became of everything that was announced.
@@ -119,6 +132,19 @@ impl Announcer {
     /// Outside of a Tokio runtime.
     #[must_use]
     pub fn start(config: AnnouncerConfig) -> Self {
+        Self::start_with(config, None)
+    }
+
+    /// The same for one try of several, whose ledger the caller keeps. `state_dir` is not used.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    #[must_use]
+    pub fn start_shared(config: AnnouncerConfig, ledger: SharedLedger) -> Self {
+        Self::start_with(config, Some(ledger))
+    }
+
+    fn start_with(config: AnnouncerConfig, ledger: Option<SharedLedger>) -> Self {
         let AnnouncerConfig {
             nats,
             prefix,
@@ -127,7 +153,12 @@ impl Announcer {
             clock,
             log_limits,
         } = config;
-        let outbox = nats.as_ref().and_then(|_| open_outbox(state_dir));
+        let is_kept = nats.is_some() && ledger.is_none();
+        let outbox = is_kept.then(|| open_outbox(state_dir)).flatten();
+        let (announced, acknowledged) = match ledger {
+            Some(ledger) => (ledger.announced, Some(ledger.acknowledged)),
+            None => (HashSet::new(), None),
+        };
         let inner = Inner {
             prefix,
             clock,
@@ -138,7 +169,8 @@ impl Announcer {
             stop: CancellationToken::new(),
             worker: Mutex::default(),
             logs: Mutex::default(),
-            announced: Mutex::default(),
+            announced: Mutex::new(announced),
+            acknowledged,
         };
         let worker = match nats {
             Some(nats) => inner.spawn(NatsSink::new(nats)),
@@ -187,6 +219,7 @@ impl Announcer {
     #[must_use]
     pub fn build_log(&self, identity: &LogIdentity) -> BuildLog {
         let inner = &self.inner;
+        let is_over = inner.ended_in_an_earlier_try(identity);
         let mut logs = lock(&inner.logs);
         let log = logs
             .entry(identity.deployment_id.clone())
@@ -197,6 +230,7 @@ impl Announcer {
                     Arc::clone(&inner.clock),
                     Arc::clone(&inner.queue),
                     inner.outbox.clone(),
+                    is_over,
                 )
             });
         log.clone()
@@ -250,8 +284,22 @@ impl Inner {
             clock: Arc::clone(&self.clock),
             ready: self.ready.clone(),
             stop: self.stop.clone(),
+            acknowledged: self.acknowledged.clone(),
         };
         tokio::spawn(courier.run())
+    }
+
+    /// Whether the shared ledger has the end of this log.
+    fn ended_in_an_earlier_try(&self, identity: &LogIdentity) -> bool {
+        let announced = lock(&self.announced);
+        [LogEnd::Success, LogEnd::Failed].into_iter().any(|status| {
+            let end = Event::BuildLogEnd {
+                deployment_id: identity.deployment_id.clone(),
+                job_id: identity.job_id,
+                status,
+            };
+            announced.contains(&end.message(&self.prefix).id)
+        })
     }
 
     /// Returns where the message waits; none if it was sent or is being sent already.

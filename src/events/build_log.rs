@@ -147,6 +147,7 @@ impl BuildLog {
         clock: Clock,
         queue: Arc<Queue>,
         outbox: Option<Arc<Outbox>>,
+        is_over: bool,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -155,7 +156,8 @@ impl BuildLog {
                 clock,
                 queue,
                 outbox,
-                ended_before: OnceCell::new(),
+                // Known already, or to be looked up.
+                ended_before: OnceCell::new_with(is_over.then_some(true)),
                 stdout: Mutex::new(Stream::new(LogStream::Stdout)),
                 stderr: Mutex::new(Stream::new(LogStream::Stderr)),
             }),
@@ -188,6 +190,9 @@ impl BuildLog {
     /// Whether an earlier run got as far as the end of this log.
     async fn ended_before(&self) -> bool {
         let shared = &self.shared;
+        if let Some(known) = shared.ended_before.get() {
+            return *known;
+        }
         let Some(outbox) = &shared.outbox else {
             return false;
         };

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::BackoffBuilder;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::Clock;
@@ -63,6 +64,8 @@ pub(super) struct Courier<S> {
     pub(super) ready: CancellationToken,
     /// Ends the task at once; what is not acknowledged stays where it is.
     pub(super) stop: CancellationToken,
+    /// Is told the id of each event that was acknowledged and is kept nowhere but in memory.
+    pub(super) acknowledged: Option<UnboundedSender<String>>,
 }
 
 /// Whether to go on after an attempt.
@@ -176,6 +179,10 @@ impl<S: EventSink> Courier<S> {
                     Ok(()) => {
                         self.accepted(backoff);
                         self.progress.sent.fetch_add(1, Ordering::Relaxed);
+                        if let Some(acknowledged) = &self.acknowledged {
+                            // Nobody who wants to know: the stream drops a repeat by its id.
+                            let _ = acknowledged.send(message.id);
+                        }
                         self.queue.pop_event();
                         Step::Next
                     }

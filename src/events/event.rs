@@ -258,7 +258,7 @@ pub(super) fn to_json(payload: &impl Serialize) -> Bytes {
 const MAX_TOKEN_BYTES: usize = 96;
 
 /// Returns `text` in a form that fits a message id, a header and a file name, different for different texts.
-pub(super) fn token(text: &str) -> String {
+pub(crate) fn token(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if !text.is_empty() && text.len() <= MAX_TOKEN_BYTES && text.chars().all(plain) {
         return text.to_owned();
@@ -268,7 +268,7 @@ pub(super) fn token(text: &str) -> String {
 }
 
 /// Returns the first 16 hexadecimal digits of the SHA-256 of `bytes`.
-pub(super) fn short_hash(bytes: &[u8]) -> String {
+pub(crate) fn short_hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .take(8)

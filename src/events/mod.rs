@@ -19,10 +19,11 @@ mod subject;
 
 use std::sync::Arc;
 
-pub use announcer::{Announcer, AnnouncerConfig, Delivery, PendingEvent};
+pub use announcer::{Announcer, AnnouncerConfig, Delivery, PendingEvent, SharedLedger};
 pub use build_log::{BuildLog, LogIdentity, LogStream, MAX_LINE_BYTES, Phase};
 pub use event::{DeploymentKind, DeploymentOutcome, Event, LogEnd, Message};
-pub use nats::{DEFAULT_FLUSH_TIMEOUT, NatsAnswer, NatsConfig, NatsError, NatsSink, ask};
+pub(crate) use event::{short_hash, token};
+pub use nats::{DEFAULT_FLUSH_TIMEOUT, NatsAnswer, NatsConfig, NatsError, NatsSink, ask, client};
 pub use queue::LogLimits;
 pub use sink::{Disposition, EventSink, PublishFailure, SinkError};
 pub use stdout::StdoutSink;

@@ -216,35 +216,50 @@ pub async fn ask(config: &NatsConfig, subject: &Subject) -> Result<NatsAnswer, N
     })
 }
 
-async fn connect(config: &NatsConfig) -> Result<Link, NatsError> {
-    let servers = parse_servers(&config.servers)?;
-    let (seed, user) = checked_seed(config.seed.as_ref())?;
-    let shown = servers.shown;
-    let (sender, signals) = watch::channel(Signals::default());
-    let options = ConnectOptions::with_nkey(seed)
-        .name("cs")
-        .connection_timeout(CONNECT_TIMEOUT)
-        // One pass over the list. A lost connection is replaced by us, so the client need not try longer.
-        .max_reconnects(servers.addresses.len())
-        .event_callback(move |event| {
-            note(&sender, event);
-            std::future::ready(())
-        });
-    let client =
+/// Connects, and stays connected: a connection that is lost is made again, with growing waits, for as long as the client
+/// lives. `told` hears of every change.
+///
+/// # Errors
+/// There is no connection now; see [`NatsError`].
+///
+/// # Cancel safety
+/// May be dropped at any point.
+pub async fn client(
+    config: &NatsConfig,
+    told: impl Fn(async_nats::Event) + Send + Sync + 'static,
+) -> Result<Client, NatsError> {
+    let told = move |event| {
+        told(event);
+        std::future::ready(())
+    };
+    let lasting = |options: ConnectOptions, _servers| {
         options
-            .connect(servers.addresses)
-            .await
-            .map_err(|source| match source.kind() {
-                ConnectErrorKind::AuthorizationViolation => NatsError::Unauthorized {
-                    servers: shown.clone(),
-                    user,
-                },
-                _ => NatsError::Unreachable {
-                    servers: shown.clone(),
-                    source,
-                },
-            })?;
-    tracing::debug!(nats.servers = %shown, "Connected to NATS");
+            .max_reconnects(None)
+            .reconnect_delay_callback(reconnect_delay)
+            .event_callback(told)
+    };
+    open(config, lasting).await
+}
+
+/// Waits before an attempt to connect again: 100 ms, doubled each time, 5 s at most, with jitter.
+fn reconnect_delay(attempts: usize) -> Duration {
+    let doubled = 100u64 << attempts.saturating_sub(1).min(6);
+    let jitter = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);
+    Duration::from_millis((doubled + jitter).min(5000))
+}
+
+async fn connect(config: &NatsConfig) -> Result<Link, NatsError> {
+    let (sender, signals) = watch::channel(Signals::default());
+    // One pass over the list. A lost connection is replaced by us, so the client need not try longer.
+    let passing = |options: ConnectOptions, servers| {
+        options
+            .max_reconnects(servers)
+            .event_callback(move |event| {
+                note(&sender, event);
+                std::future::ready(())
+            })
+    };
+    let client = open(config, passing).await?;
     let context = ContextBuilder::new()
         .timeout(ACK_TIMEOUT)
         .build(client.clone());
@@ -253,6 +268,31 @@ async fn connect(config: &NatsConfig) -> Result<Link, NatsError> {
         context,
         signals,
     })
+}
+
+/// Connects with what `change` makes of the options; it is told how many servers there are.
+async fn open(
+    config: &NatsConfig,
+    change: impl FnOnce(ConnectOptions, usize) -> ConnectOptions,
+) -> Result<Client, NatsError> {
+    let Servers { addresses, shown } = parse_servers(&config.servers)?;
+    let (seed, user) = checked_seed(config.seed.as_ref())?;
+    let options = ConnectOptions::with_nkey(seed)
+        .name("cs")
+        .connection_timeout(CONNECT_TIMEOUT);
+    let connecting = change(options, addresses.len()).connect(addresses);
+    let client = connecting.await.map_err(|source| match source.kind() {
+        ConnectErrorKind::AuthorizationViolation => NatsError::Unauthorized {
+            servers: shown.clone(),
+            user,
+        },
+        _ => NatsError::Unreachable {
+            servers: shown.clone(),
+            source,
+        },
+    })?;
+    tracing::debug!(nats.servers = %shown, "Connected to NATS");
+    Ok(client)
 }
 
 fn note(sender: &watch::Sender<Signals>, event: async_nats::Event) {

@@ -20,7 +20,9 @@ pub struct InvalidPrefix;
 pub struct SubjectPrefix(String);
 
 impl SubjectPrefix {
-    pub(super) fn as_str(&self) -> &str {
+    /// The text itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 

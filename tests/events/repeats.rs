@@ -1,6 +1,6 @@
 //! Runs that are repeated, crash, or meet each other.
 
-use cs::events::{LogStream, Phase};
+use cs::events::{LogStream, Phase, SharedLedger};
 
 use super::*;
 
@@ -181,4 +181,44 @@ async fn a_repeat_writes_no_line_behind_the_end_of_the_log() {
         }
     }
     assert_eq!(stored_ids(&server).await, run_ids("dep-1"));
+}
+
+#[tokio::test]
+async fn a_try_whose_ledger_is_shared_sends_what_is_left_and_tells_what_was_acknowledged() {
+    let server = NatsServer::start().await;
+    server.create_stream("cs").await;
+    let dir = tempfile::tempdir().unwrap();
+    let (acknowledged, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let ledger = SharedLedger {
+        announced: ["cs.dep-1.started".to_owned()].into(),
+        acknowledged,
+    };
+    let announcer =
+        Announcer::start_shared(config(Some(server.client_config()), dir.path()), ledger);
+    announcer.announce(started("dep-1")).await;
+    announcer.announce(succeeded("dep-1")).await;
+    let delivery = announcer.finish(LONG).await;
+    assert_eq!(delivery.pending, []);
+    assert_eq!(stored_ids(&server).await, ["cs.dep-1.succeeded"]);
+    assert_eq!(told.recv().await.as_deref(), Some("cs.dep-1.succeeded"));
+    assert_eq!(told.try_recv().ok(), None);
+    // The next try repeats whatever this one could not announce: nothing is kept here.
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn no_line_follows_an_end_that_an_earlier_try_announced() {
+    let server = NatsServer::start().await;
+    server.create_stream("cs").await;
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = SharedLedger {
+        announced: ["cs.dep-1.log-end.success".to_owned()].into(),
+        acknowledged: tokio::sync::mpsc::unbounded_channel().0,
+    };
+    let announcer =
+        Announcer::start_shared(config(Some(server.client_config()), dir.path()), ledger);
+    let log = announcer.build_log(&identity("dep-1"));
+    log.write(Phase::Init, LogStream::Stdout, b"late\n").await;
+    assert_eq!(announcer.finish(LONG).await.pending, []);
+    assert_eq!(server.stored("cs").await, []);
 }

@@ -5,6 +5,7 @@ pub(super) mod contexts;
 pub(super) mod doctor;
 pub(super) mod plan;
 pub(super) mod run;
+pub(super) mod runner;
 pub(super) mod status;
 mod table;
 pub(super) mod validation;
