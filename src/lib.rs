@@ -10,8 +10,8 @@
 //! [`config`] the environment and the config file · [`clients`] Nomad, NATS, backend · [`events`] what is announced and
 //! kept until acknowledged · [`inventory`] what an owner owns · [`manifests`] files → documents · [`artifact`] images and
 //! sources · [`controller`] observe, act, converge · [`simulator`] the embedded
-//! Nomad · [`doctor`] what stands in the way of all that · [`store`] the bridge's database · [`server`] its HTTP side ·
-//! [`cli`] commands · [`telemetry`] logs.
+//! Nomad · [`doctor`] what stands in the way of all that · [`cli`] commands · [`telemetry`] logs · [`metrics`] what
+//! Prometheus reads · [`store`] the bridge's database · [`server`] its HTTP side.
 
 pub mod artifact;
 pub mod bridge;
@@ -28,10 +28,11 @@ pub mod ids;
 pub mod importing;
 pub mod inventory;
 pub mod manifests;
+pub mod metrics;
 pub mod reconcile;
 pub mod reference;
 pub mod secret;
-
+pub mod server;
 pub mod set;
 pub mod simulator;
 pub mod spec;
