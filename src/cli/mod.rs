@@ -37,6 +37,7 @@ mod render;
 mod report;
 mod rollback;
 mod schema;
+mod serve;
 mod set;
 mod show_plan;
 mod signals;
@@ -145,6 +146,8 @@ enum Command {
     /// Carry out one dispatched task: deploy an image or destroy jobs, watch it, announce it.
     #[command(alias = "dispatch")]
     Reconcile(reconcile::Arguments),
+    /// Serve deployments whose builds run in Jenkins: create, run, webhooks, events, rollouts.
+    Serve(serve::Arguments),
     /// Turn dispatch params into a spec file; secrets become references.
     Convert(convert::Arguments),
     /// Show the Nomad job that a spec or params become.
@@ -233,6 +236,7 @@ pub fn run() -> ExitCode {
         Command::Completions(arguments) => completions::run(&context, arguments),
         Command::Man(arguments) => man::run(&context, arguments),
         Command::Reconcile(arguments) => reconcile::run(&context, arguments),
+        Command::Serve(arguments) => serve::run(&context, arguments),
         Command::Convert(arguments) => convert::run(&context, arguments),
         Command::Render(arguments) => render::run(&context, arguments),
         Command::Schema(arguments) => schema::run(&context, &arguments),
