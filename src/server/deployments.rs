@@ -42,9 +42,8 @@ pub(super) async fn create(
         .map_err(|bad| Problem::unprocessable("bad-member", bad.to_string()))?;
     if let Some(workload) = &wanted.workload {
         // With a number as it will have one, and forgotten again: only whether it makes sense is of interest.
-        rollouts::set(&shared.cluster, workload, 1).map_err(|outcome| {
-            Problem::unprocessable("bad-workload", format!("`workload`: {}", outcome.message()))
-        })?;
+        rollouts::set(&shared.cluster, workload, 1)
+            .map_err(|bad| Problem::unprocessable("bad-workload", format!("`workload`: {bad}")))?;
     }
     let created = create::create(&shared, &wanted, &bytes, key.as_deref()).await?;
     let status = if created.repeated {
@@ -207,10 +206,9 @@ async fn begun(
     let run = answer.run.run_id.clone();
     let work = runs::begin(Arc::clone(shared), run.clone(), stop);
     let task = shared.tasks.spawn(work);
-    match tokio::time::timeout(TRIGGER, task).await {
-        Ok(Ok(Err(not_taken))) => return Err(refused(&not_taken)),
-        // Told as far as it is known: it began, or it is still being asked.
-        Ok(_) | Err(_) => {}
+    // Otherwise it is told as far as it is known: it began, or it is still being asked.
+    if let Ok(Ok(Err(not_taken))) = tokio::time::timeout(TRIGGER, task).await {
+        return Err(refused(&not_taken));
     }
     let now = run::look(shared, &answer.deployment_id, &run).await;
     let answer = match now {

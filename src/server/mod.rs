@@ -33,7 +33,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -69,6 +69,23 @@ pub enum CannotServe {
     },
 }
 
+/// Connections that the system keeps for us until they are accepted; it may know a smaller bound (`somaxconn`).
+///
+/// 4096: with the library's 128, a burst of some hundred webhooks is answered by the system with resets.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A server that is started again gets its port back at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// A server that listens and does not answer yet.
 pub struct Server {
     /// Where it listens.
@@ -92,8 +109,7 @@ impl Server {
                 address: settings.database.to_string(),
                 source,
             })?;
-        let bound = TcpListener::bind(settings.listen).await;
-        let listener = bound.map_err(|source| CannotServe::Listen {
+        let listener = listen(settings.listen).map_err(|source| CannotServe::Listen {
             address: settings.listen,
             source,
         })?;

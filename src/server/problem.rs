@@ -88,8 +88,8 @@ impl From<&StoreError> for Problem {
             return Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database-away",
-                "the database is not available; nothing was changed",
-                "repeat the request in a moment",
+                "the database is not available",
+                "repeat the request in a moment: what was done is not done twice",
             )
             .after(Duration::from_secs(2));
         }

@@ -211,8 +211,8 @@ pub(super) fn set(
     cluster: &Cluster,
     workload: &serde_json::Value,
     build: BuildNumber,
-) -> Result<SpecSet, Outcome> {
-    let document = document(workload, build).map_err(|bad| Outcome::Invalid(bad.to_string()))?;
+) -> Result<SpecSet, String> {
+    let document = document(workload, build).map_err(|bad| bad.to_string())?;
     let manifest = Manifest {
         document,
         native: None,
@@ -229,7 +229,7 @@ pub(super) fn set(
             .iter()
             .map(|finding| finding.message.clone())
             .collect();
-        Outcome::Invalid(lines.join("; "))
+        lines.join("; ")
     })
 }
 
@@ -238,7 +238,7 @@ async fn converge(cluster: &Cluster, work: &RolloutWork, cancel: &CancellationTo
     let deadline = Instant::now() + cluster.deadline;
     let set = match prepared(cluster, work) {
         Ok(set) => set,
-        Err(outcome) => return outcome,
+        Err(bad) => return Outcome::Invalid(bad),
     };
     let (mut remember, planned) = match planned(cluster, &set, deadline, cancel).await {
         Ok(planned) => planned,
@@ -271,9 +271,9 @@ async fn converge(cluster: &Cluster, work: &RolloutWork, cancel: &CancellationTo
     }
 }
 
-fn prepared(cluster: &Cluster, work: &RolloutWork) -> Result<SpecSet, Outcome> {
+fn prepared(cluster: &Cluster, work: &RolloutWork) -> Result<SpecSet, String> {
     let workload: serde_json::Value = serde_json::from_str(&work.workload)
-        .map_err(|_| Outcome::Invalid("the stored workload is no JSON".to_owned()))?;
+        .map_err(|_| "the stored workload is no JSON".to_owned())?;
     set(cluster, &workload, work.build)
 }
 

@@ -56,6 +56,15 @@ impl NotTaken {
         }
     }
 
+    /// Whether Jenkins may have it all the same.
+    fn is_unclear(&self) -> bool {
+        match self {
+            Self::Jenkins(error) => error.is_unclear(),
+            Self::NotConfigured => false,
+            Self::Unknown => true,
+        }
+    }
+
     pub(super) fn message(&self) -> String {
         match self {
             Self::Jenkins(error) => chain(error),
@@ -85,10 +94,30 @@ pub(super) async fn begin(
     run: String,
     stop: CancellationToken,
 ) -> Result<(), NotTaken> {
-    let Some(Some(work)) = persist("a run", &stop, || shared.store.run_work(&run)).await else {
+    let Some(working) = shared.take_up(&run) else {
         return Ok(());
     };
-    let item = match trigger(&shared, &work).await {
+    let read = || shared.store.run_work(&run);
+    let Some(Some(work)) = persist("a run that begins", &stop, read).await else {
+        return Ok(());
+    };
+    if let Some(item) = start(&shared, &work, &stop).await? {
+        let tasks = shared.tasks.clone();
+        tasks.spawn(async move {
+            follow(&shared, &work, item, &stop).await;
+            drop(working);
+        });
+    }
+    Ok(())
+}
+
+/// Asks Jenkins and writes down what came of it. The item of the queue, when there is one to follow.
+async fn start(
+    shared: &Shared,
+    work: &RunWork,
+    stop: &CancellationToken,
+) -> Result<Option<i64>, NotTaken> {
+    let progress = match trigger(shared, work).await {
         Ok(progress) => progress,
         Err(not_taken) => {
             shared.metrics.run("failed");
@@ -101,19 +130,18 @@ pub(super) async fn begin(
             let ended = Progress::NotTaken {
                 code: not_taken.code(),
                 message: not_taken.message(),
+                is_unclear: not_taken.is_unclear(),
             };
-            write_down(&shared, &work, &ended, &stop).await;
+            write_down(shared, work, &ended, stop).await;
             return Err(not_taken);
         }
     };
     shared.metrics.run("started");
-    if write_down(&shared, &work, &item, &stop).await
-        && let Progress::Queued(item) = item
-    {
-        let tasks = shared.tasks.clone();
-        tasks.spawn(follow(shared, work, item, stop));
-    }
-    Ok(())
+    let is_ours = write_down(shared, work, &progress, stop).await;
+    Ok(match progress {
+        Progress::Queued(item) if is_ours => Some(item),
+        _ => None,
+    })
 }
 
 async fn write_down(
@@ -168,15 +196,15 @@ async fn search(jenkins: &Jenkins, work: &RunWork) -> Option<Progress> {
 }
 
 /// Follows an item of the queue to the number of its build.
-async fn follow(shared: Arc<Shared>, work: RunWork, item: i64, stop: CancellationToken) {
-    let Ok(jenkins) = provider(&shared, work.provider) else {
+async fn follow(shared: &Shared, work: &RunWork, item: i64, stop: &CancellationToken) {
+    let Ok(jenkins) = provider(shared, work.provider) else {
         return;
     };
     let end = Instant::now() + PATIENCE;
     let mut pause = LOOKS.0;
     let mut warned = false;
     let ended = loop {
-        match whereabouts(jenkins, &work, item).await {
+        match whereabouts(jenkins, work, item).await {
             Ok(Some(ended)) => break ended,
             Ok(None) => {}
             Err(error) if !warned => {
@@ -202,7 +230,7 @@ async fn follow(shared: Arc<Shared>, work: RunWork, item: i64, stop: Cancellatio
         }
         pause = (pause * 2).min(LOOKS.1);
     };
-    write_down(&shared, &work, &ended, &stop).await;
+    write_down(shared, work, &ended, stop).await;
 }
 
 /// Where a run is; `None` while it waits.
@@ -253,9 +281,11 @@ pub(super) async fn pick_up(shared: Arc<Shared>, stop: CancellationToken) {
 }
 
 async fn adopt(shared: &Arc<Shared>, run: &str, stop: &CancellationToken) {
-    let claimed = shared
-        .store
-        .claim_run(run, &shared.owner, now(), shared.lease_until());
+    let Some(working) = shared.take_up(run) else {
+        return;
+    };
+    let until = shared.lease_until();
+    let claimed = shared.store.claim_run(run, &shared.owner, now(), until);
     if !claimed.await.unwrap_or(false) {
         return;
     }
@@ -271,53 +301,66 @@ async fn adopt(shared: &Arc<Shared>, run: &str, stop: &CancellationToken) {
     let tasks = shared.tasks.clone();
     tasks.spawn(async move {
         match (work.state, work.queue_item) {
-            (RunState::Queued, Some(item)) => follow(shared, work, item, stop).await,
-            _ => resume(shared, work, stop).await,
+            (RunState::Queued, Some(item)) => follow(&shared, &work, item, &stop).await,
+            _ => resume(&shared, &work, &stop).await,
         }
+        drop(working);
     });
 }
 
 /// A process died between writing a run down and writing down what Jenkins said: Jenkins is asked whether it has it.
-async fn resume(shared: Arc<Shared>, work: RunWork, stop: CancellationToken) {
-    let found = loop {
-        let found = match provider(&shared, work.provider) {
-            Ok(jenkins) => jenkins.find(&work.provider_job, &work.id).await,
-            Err(_) => Ok(Found::Nowhere),
-        };
-        match found {
-            Ok(found) => break found,
+async fn resume(shared: &Shared, work: &RunWork, stop: &CancellationToken) {
+    let Some(found) = found(shared, work, stop).await else {
+        return;
+    };
+    let item = match found {
+        Found::Queued(item) => {
+            let queued = Progress::Queued(item);
+            write_down(shared, work, &queued, stop)
+                .await
+                .then_some(item)
+        }
+        Found::Built(build) => {
+            write_down(shared, work, &Progress::Started(Some(build)), stop).await;
+            None
+        }
+        // What goes wrong now is written down, and nobody waits for it.
+        Found::Nowhere => start(shared, work, stop).await.unwrap_or(None),
+        Found::Unknowable => {
+            let unknown = Progress::NotTaken {
+                code: NotTaken::Unknown.code(),
+                message: NotTaken::Unknown.message(),
+                is_unclear: true,
+            };
+            write_down(shared, work, &unknown, stop).await;
+            None
+        }
+    };
+    if let Some(item) = item {
+        follow(shared, work, item, stop).await;
+    }
+}
+
+/// Where a run is whose start may have got lost. Asks until Jenkins answers; `None`: told to stop.
+async fn found(shared: &Shared, work: &RunWork, stop: &CancellationToken) -> Option<Found> {
+    let Ok(jenkins) = provider(shared, work.provider) else {
+        // Starting it says what is missing.
+        return Some(Found::Nowhere);
+    };
+    loop {
+        match jenkins.find(&work.provider_job, &work.id).await {
+            Ok(found) => return Some(found),
             Err(error) if error.may_pass() => {
                 tracing::debug!(
                     "Jenkins cannot be asked for run {}: {}",
                     work.id,
                     chain(&error)
                 );
-                if !pause(LOOKS.1, &stop).await {
-                    return;
+                if !pause(LOOKS.1, stop).await {
+                    return None;
                 }
             }
-            Err(_) => break Found::Unknowable,
-        }
-    };
-    match found {
-        Found::Queued(item) => {
-            if write_down(&shared, &work, &Progress::Queued(item), &stop).await {
-                follow(shared, work, item, stop).await;
-            }
-        }
-        Found::Built(build) => {
-            write_down(&shared, &work, &Progress::Started(Some(build)), &stop).await;
-        }
-        Found::Nowhere => {
-            // What went wrong has been written down, and nobody waits for it.
-            let _ = Box::pin(begin(shared, work.id, stop)).await;
-        }
-        Found::Unknowable => {
-            let unknown = Progress::NotTaken {
-                code: NotTaken::Unknown.code(),
-                message: NotTaken::Unknown.message(),
-            };
-            write_down(&shared, &work, &unknown, &stop).await;
+            Err(_) => return Some(Found::Unknowable),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What handlers and background work share.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) readers: Arc<Semaphore>,
     /// A rollout is due.
     pub(super) rollout_due: Notify,
+    /// Runs that this process works on: a lease that ran out while the database was away is no reason to do it twice.
+    working: Mutex<HashSet<String>>,
     /// Work that requests began.
     pub(super) tasks: TaskTracker,
     pub(super) metrics: Metrics,
@@ -71,6 +74,7 @@ impl Shared {
             feed: Feed::default(),
             readers: Arc::new(Semaphore::new(limits.readers)),
             rollout_due: Notify::new(),
+            working: Mutex::default(),
             tasks: TaskTracker::new(),
             metrics: Metrics::default(),
             nats_health,
@@ -87,9 +91,32 @@ impl Shared {
         limiter.take(&sender, Instant::now())
     }
 
+    /// Takes a run to work on; `None` when this process works on it already.
+    pub(super) fn take_up(self: &Arc<Self>, run: &str) -> Option<Working> {
+        let mut working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
+        working.insert(run.to_owned()).then(|| Working {
+            shared: Arc::clone(self),
+            run: run.to_owned(),
+        })
+    }
+
     /// Until when a lease that is taken now holds.
     pub(super) fn lease_until(&self) -> i64 {
         now() + i64::try_from(LEASE.as_millis()).expect("some seconds")
+    }
+}
+
+/// A run that this process works on, until this is dropped.
+pub(super) struct Working {
+    shared: Arc<Shared>,
+    run: String,
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        let working = &self.shared.working;
+        let mut working = working.lock().unwrap_or_else(PoisonError::into_inner);
+        working.remove(&self.run);
     }
 }
 

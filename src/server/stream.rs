@@ -120,8 +120,6 @@ impl Reader<'_> {
         // Before the first look at the database nobody knows what comes next.
         let first = self.ready(&mut last).await?;
         let mut cursor = match after {
-            // An id of a database that is no more, or of a later time than the one that was restored.
-            Some(after) if after > first => first,
             Some(after) => self.gap(after).await?,
             None => first,
         };
@@ -153,9 +151,13 @@ impl Reader<'_> {
         }
     }
 
-    /// Tells a reader that comes back too late that events between are gone.
+    /// Where a reader goes on that comes back; one that comes too late is told that events between are gone.
     async fn gap(&mut self, after: i64) -> Result<i64, Over> {
-        let (oldest, _) = self.shared.store.event_range().await.map_err(|_| Over)?;
+        let (oldest, last) = self.shared.store.event_range().await.map_err(|_| Over)?;
+        if after > last {
+            // Of a database that is no more, or of a later time than the one that was restored.
+            return Ok(last);
+        }
         if after + 1 >= oldest || after == 0 {
             return Ok(after);
         }

@@ -20,10 +20,12 @@ mod url;
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{Any, AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, ConnectOptions as _, Executor as _};
+use tokio::sync::Semaphore;
 
 pub use deployments::{NewDeployment, Page};
 pub use error::StoreError;
@@ -40,6 +42,10 @@ const MOST_CONNECTIONS: u32 = 8;
 /// Longest wait for a connection, after which the database counts as away.
 const ACQUIRE: Duration = Duration::from_secs(5);
 
+/// Longest wait for a transaction's turn. Many webhooks at once wait here, in order, and not for a connection: that wait tells
+/// whether the database is there, and is short.
+const TURN: Duration = Duration::from_secs(20);
+
 /// What every connection to SQLite begins with. `FULL`: what was answered with success survives a loss of power.
 const SETUP_SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 4000; \
                             PRAGMA foreign_keys = ON;";
@@ -53,6 +59,8 @@ const SETUP_POSTGRES: &str = "SET lock_timeout = '4s'; SET statement_timeout = '
 pub struct Store {
     pool: AnyPool,
     kind: Kind,
+    /// One for each transaction at a time.
+    turns: Arc<Semaphore>,
     /// Events wait for NATS.
     for_nats: bool,
 }
@@ -98,6 +106,7 @@ impl Store {
         let store = Self {
             pool,
             kind,
+            turns: Arc::new(Semaphore::new(connections as usize)),
             for_nats,
         };
         schema::migrate(&store, now).await?;
@@ -130,8 +139,11 @@ impl Store {
             Kind::Sqlite => "BEGIN IMMEDIATE",
             Kind::Postgres => "BEGIN",
         };
+        let turn = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| StoreError::Away(sqlx::Error::PoolTimedOut))?;
+        let turn = turn.expect("the semaphore is never closed");
         let inner: sqlx::Transaction<'static, Any> = self.pool.begin_with(begin).await?;
-        Ok(Tx::new(inner, now, self.for_nats))
+        Ok(Tx::new(inner, turn, now, self.for_nats))
     }
 
     /// Lets go of every connection.

@@ -230,6 +230,20 @@ impl Tx {
     }
 }
 
+impl Tx {
+    /// Lets the key of a run be used again: nothing was done under it.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn free_key(&mut self, id: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE deployment_runs SET idempotency_key = NULL WHERE id = $1")
+            .bind(id)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}
+
 impl Store {
     /// Active runs that nobody works on, oldest first.
     ///

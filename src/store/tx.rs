@@ -1,6 +1,7 @@
 //! One transaction: whatever a flow changes, what it remembers of it, and what it announces.
 
 use sqlx::{Any, AnyConnection, Row as _, Transaction};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::StoreError;
 use crate::bridge::event::BridgeEvent;
@@ -13,6 +14,8 @@ use crate::bridge::status::{CiStatus, DeploymentStatus};
 /// rollout, and the numbers of transitions and events at the very end, when the transaction commits.
 pub struct Tx {
     inner: Transaction<'static, Any>,
+    /// Given back with the connection.
+    _turn: OwnedSemaphorePermit,
     now: i64,
     for_nats: bool,
     transitions: Vec<NewTransition>,
@@ -41,9 +44,15 @@ pub struct NewTransition {
 }
 
 impl Tx {
-    pub(super) fn new(inner: Transaction<'static, Any>, now: i64, for_nats: bool) -> Self {
+    pub(super) fn new(
+        inner: Transaction<'static, Any>,
+        turn: OwnedSemaphorePermit,
+        now: i64,
+        for_nats: bool,
+    ) -> Self {
         Self {
             inner,
+            _turn: turn,
             now,
             for_nats,
             transitions: Vec::new(),

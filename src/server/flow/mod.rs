@@ -27,10 +27,10 @@ where
         match flow().await {
             Ok(done) => return Some(done),
             Err(error) if error.is_away() => {
-                tracing::warn!("{what} cannot be written down yet: {}", chain(&error));
+                tracing::warn!("{what} waits for the database: {}", chain(&error));
             }
             Err(error) => {
-                tracing::error!("{what} cannot be written down: {}", chain(&error));
+                tracing::error!("{what} is given up: {}", chain(&error));
                 return None;
             }
         }

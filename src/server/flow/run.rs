@@ -115,6 +115,8 @@ pub(crate) enum Progress {
         code: &'static str,
         /// For people.
         message: String,
+        /// It may have arrived all the same.
+        is_unclear: bool,
     },
     /// It was taken out of the queue.
     Cancelled,
@@ -155,8 +157,15 @@ pub(crate) async fn progress(
                 change(&mut tx, &job, &deployment, "build", &state).await?;
             }
         }
-        Progress::NotTaken { code, message } => {
+        Progress::NotTaken {
+            code,
+            message,
+            is_unclear,
+        } => {
             tx.run_failed(run, code, message).await?;
+            if !is_unclear {
+                tx.free_key(run).await?;
+            }
             failed(
                 &mut tx,
                 &job,

@@ -51,7 +51,7 @@ pub(crate) async fn take(
     tx.commit().await?;
     if let Verdict::Applied(state) = &verdict {
         let line = wording::updating(&deployment.id, state.deployment_status());
-        tracing::info!(deployment.id, job.id, "{line}");
+        tracing::info!("{line}");
         shared.feed.wake();
         shared.rollout_due.notify_one();
     }
@@ -59,7 +59,7 @@ pub(crate) async fn take(
 }
 
 fn unmapped(job: &str) -> Taken {
-    tracing::warn!(job.id = job, "{}", wording::unmapped(job));
+    tracing::warn!("{}", wording::unmapped(job));
     Taken::Answer(WebhookAnswer {
         outcome: WebhookOutcome::Unmapped,
         deployment_id: None,
