@@ -1,6 +1,7 @@
 //! Integration tests, one module a theme (docs/ARCHITECTURE.md, "Tests").
 
 mod backend;
+mod bridge;
 mod build;
 mod cli;
 mod cluster;
