@@ -1,9 +1,10 @@
-//! What whole processes take: size, start, memory, a deployment up to its register call, events, validation, fleets.
+//! What whole processes take: size, start, memory, a deployment up to its register call, events, webhooks, validation, fleets.
 //!
 //! `benches/run` builds the release binary and starts this with its path; the outcome is a Markdown table on standard
 //! output. Everything it talks to is its own: a stand-in for Nomad, a real nats-server, temporary directories.
 //! Nothing here fails because of a number: figures are reports. It fails when a run did not do what it is measured for.
 
+mod bridge;
 mod clone;
 mod events;
 mod fleet;
@@ -21,6 +22,7 @@ mod support {
     pub(crate) mod git_server;
     pub(crate) mod nats;
     pub(crate) mod ports;
+    pub(crate) mod postgres;
 }
 
 use std::path::PathBuf;
@@ -53,6 +55,7 @@ fn main() {
     reconcile::measure(&binary, &runtime, &mut report);
     events::measure(&mut report);
     clone::measure(&binary, &mut report);
+    bridge::measure(&binary, &runtime, &mut report);
     validation::measure(&binary, &mut report);
     fleet::measure(&runtime, &mut report);
     report.print(&machine::describe(&binary));
