@@ -4,17 +4,18 @@
 //! [`ids`] names and numbers · [`secret`] what must not be printed · [`spec`] what users write · [`dispatch`] what the
 //! platform sends · [`desired`] what `cs` holds true · [`compile`] desired → Nomad job · [`reconcile`] compare, judge
 //! health, plan · [`set`] many resources as one · [`views`] what people are shown of a cluster · [`reference`] what the
-//! fields of a spec mean · [`importing`] a running job → its spec.
+//! fields of a spec mean · [`importing`] a running job → its spec · [`bridge`] what CI tells of a deployment.
 //!
 //! Edges:
 //! [`config`] the environment and the config file · [`clients`] Nomad, NATS, backend · [`events`] what is announced and
 //! kept until acknowledged · [`inventory`] what an owner owns · [`manifests`] files → documents · [`artifact`] images and
 //! sources · [`controller`] observe, act, converge · [`agent`] tasks from a queue for many machines · [`simulator`] the embedded
 //! Nomad · [`doctor`] what stands in the way of all that · [`cli`] commands · [`telemetry`] logs · [`metrics`] what
-//! Prometheus reads.
+//! Prometheus reads · [`store`] the bridge's database · [`server`] its HTTP side.
 
 pub mod agent;
 pub mod artifact;
+pub mod bridge;
 pub mod cli;
 pub mod clients;
 pub mod compile;
@@ -32,9 +33,11 @@ pub mod metrics;
 pub mod reconcile;
 pub mod reference;
 pub mod secret;
+pub mod server;
 pub mod set;
 pub mod simulator;
 pub mod spec;
+pub mod store;
 pub mod telemetry;
 pub mod validation;
 pub mod views;

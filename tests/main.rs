@@ -2,6 +2,7 @@
 
 mod agent;
 mod backend;
+mod bridge;
 mod build;
 mod cli;
 mod cluster;

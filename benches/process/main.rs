@@ -1,10 +1,11 @@
-//! What whole processes take: size, start, memory, a deployment up to its register call, events, validation, fleets.
+//! What whole processes take: size, start, memory, a deployment up to its register call, events, webhooks, validation, fleets.
 //!
 //! `benches/run` builds the release binary and starts this with its path; the outcome is a Markdown table on standard
 //! output. Everything it talks to is its own: a stand-in for Nomad, a real nats-server, temporary directories.
-//! `--only start,reconcile,events,clone,validation,fleet` measures less; `--nomad ADDRESS` measures fleets on a real Nomad too.
+//! `--only start,reconcile,events,clone,bridge,validation,fleet` measures less; `--nomad ADDRESS` measures fleets on a real Nomad too.
 //! Nothing here fails because of a number: figures are reports. It fails when a run did not do what it is measured for.
 
+mod bridge;
 mod clone;
 mod events;
 mod fleet;
@@ -22,6 +23,7 @@ mod support {
     pub(crate) mod git_server;
     pub(crate) mod nats;
     pub(crate) mod ports;
+    pub(crate) mod postgres;
 }
 
 use std::path::PathBuf;
@@ -63,6 +65,9 @@ fn main() {
     }
     if wanted("clone") {
         clone::measure(&binary, &mut report);
+    }
+    if wanted("bridge") {
+        bridge::measure(&binary, &runtime, &mut report);
     }
     if wanted("validation") {
         validation::measure(&binary, &mut report);

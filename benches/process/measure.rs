@@ -32,6 +32,11 @@ impl Samples {
         sorted[index]
     }
 
+    /// The value below which this share of all values lies.
+    pub(crate) fn percentile(&self, share: f64) -> f64 {
+        self.at(share)
+    }
+
     pub(crate) fn median(&self) -> f64 {
         self.at(0.5)
     }

@@ -38,6 +38,7 @@ mod report;
 mod rollback;
 mod runner;
 mod schema;
+mod serve;
 mod set;
 mod show_plan;
 mod signals;
@@ -148,6 +149,8 @@ enum Command {
     Reconcile(reconcile::Arguments),
     /// Work on tasks from a queue with any number of machines.
     Runner(runner::Arguments),
+    /// Serve deployments whose builds run in Jenkins: create, run, webhooks, events, rollouts.
+    Serve(serve::Arguments),
     /// Turn dispatch params into a spec file; secrets become references.
     Convert(convert::Arguments),
     /// Show the Nomad job that a spec or params become.
@@ -237,6 +240,7 @@ pub fn run() -> ExitCode {
         Command::Man(arguments) => man::run(&context, arguments),
         Command::Reconcile(arguments) => reconcile::run(&context, arguments),
         Command::Runner(arguments) => runner::run(&context, arguments),
+        Command::Serve(arguments) => serve::run(&context, arguments),
         Command::Convert(arguments) => convert::run(&context, arguments),
         Command::Render(arguments) => render::run(&context, arguments),
         Command::Schema(arguments) => schema::run(&context, &arguments),

@@ -14,6 +14,7 @@ use crate::spec::suggest::closest;
   cs schema > schemas/cloudstation.io_v1.json   # what modelines name, for editors
   cs schema workload                            # one kind only
   cs schema run-report                          # what `cs reconcile -o json` prints
+  cs schema openapi                             # the API of `cs serve`
   cs schema --list")]
 pub(super) struct Arguments {
     /// Name of a kind or of a report, as `--list` shows it. Default: `document`, any kind.
@@ -123,6 +124,9 @@ const REPORTS: &[ReportSchema] = &[
 /// Name of the schema of any document.
 const DOCUMENT: &str = "document";
 
+/// Name of the description of the API of `cs serve`.
+const OPENAPI: &str = "openapi";
+
 /// One line of the list.
 struct Entry {
     name: String,
@@ -148,6 +152,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> u8 {
 fn render(name: &str) -> Option<String> {
     if name.eq_ignore_ascii_case(DOCUMENT) {
         return Some(schema::rendered(&schema::document_schema()));
+    }
+    if name.eq_ignore_ascii_case(OPENAPI) {
+        return Some(crate::server::openapi::document());
     }
     if let Some(kind) = KindSchema::named(name) {
         return Some(schema::rendered(&kind.schema()));
@@ -189,9 +196,15 @@ fn entries() -> Vec<Entry> {
         file: format!("reports/{}", report.file),
         about: report.about.to_owned(),
     });
+    let openapi = Entry {
+        name: OPENAPI.to_owned(),
+        file: "openapi.json".to_owned(),
+        about: "the API of `cs serve`, as OpenAPI 3.1".to_owned(),
+    };
     std::iter::once(document)
         .chain(kinds)
         .chain(reports)
+        .chain([openapi])
         .collect()
 }
 

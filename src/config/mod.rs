@@ -58,6 +58,14 @@ impl Environment {
         Self(pairs.into_iter().map(owned).collect())
     }
 
+    /// Only the variables whose names begin so.
+    #[must_use]
+    pub fn beginning_with(&self, prefix: &str) -> Self {
+        let named = |(name, value): (&String, &OsString)| (name.clone(), value.clone());
+        let kept = self.0.iter().filter(|(name, _)| name.starts_with(prefix));
+        Self(kept.map(named).collect())
+    }
+
     /// A variable that is set and not empty. One that is not UTF-8 counts as unset.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {

@@ -96,6 +96,12 @@ impl Subject {
         Self(prefix.join(&format!("build.log.end.{deployment}")))
     }
 
+    /// An event of the CI/CD bridge, by its name, e.g. `DEPLOYMENT_STATUS_UPDATE`.
+    #[must_use]
+    pub fn cicd(prefix: &SubjectPrefix, event: &str) -> Self {
+        Self(prefix.join(&format!("cicd.{event}")))
+    }
+
     /// The text itself.
     #[must_use]
     pub fn as_str(&self) -> &str {

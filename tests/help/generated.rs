@@ -67,6 +67,11 @@ fn every_listed_schema_says_what_it_is() {
             .cs(["schema", schema["name"].as_str().unwrap()])
             .run()
             .document();
+        // The description of the API holds schemas and is none; `bridge::openapi` checks them.
+        if schema["name"] == "openapi" {
+            assert_eq!(printed["openapi"], "3.1.0");
+            continue;
+        }
         jsonschema::draft7::meta::validate(&printed).expect("a schema");
         let id = printed["$id"].as_str().expect("an id");
         assert!(id.ends_with(schema["file"].as_str().unwrap()), "{id}");

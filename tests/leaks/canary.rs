@@ -5,24 +5,24 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The value for one place: readable in a report, and different once encoded for a URL.
-pub(super) fn canary(place: &str) -> String {
+pub(crate) fn canary(place: &str) -> String {
     format!("Cnry+{place}/8fq=Z")
 }
 
 /// The canary as it stands in a URL.
-pub(super) fn in_url(place: &str) -> String {
+pub(crate) fn in_url(place: &str) -> String {
     utf8_percent_encode(&canary(place), NON_ALPHANUMERIC).to_string()
 }
 
 /// A secret and all texts that give it away.
 #[derive(Debug, Clone)]
-pub(super) struct Canary {
-    pub(super) place: String,
+pub(crate) struct Canary {
+    pub(crate) place: String,
     forms: Vec<String>,
 }
 
 impl Canary {
-    pub(super) fn new(place: &str, value: &str) -> Self {
+    pub(crate) fn new(place: &str, value: &str) -> Self {
         let mut forms = vec![
             value.to_owned(),
             utf8_percent_encode(value, NON_ALPHANUMERIC).to_string(),
@@ -39,7 +39,7 @@ impl Canary {
     }
 
     /// The form in which a text holds it, if it does.
-    pub(super) fn found_in(&self, text: &str) -> Option<&str> {
+    pub(crate) fn found_in(&self, text: &str) -> Option<&str> {
         let mut forms = self.forms.iter().map(String::as_str);
         forms.find(|form| text.contains(form))
     }

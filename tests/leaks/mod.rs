@@ -1,7 +1,7 @@
 //! Every secret gets a canary of its own, and everything that the real binary says, sends and leaves is searched for it,
 //! in the clear and encoded, with all logs on.
 
-mod canary;
+pub(crate) mod canary;
 mod lab;
 mod sets;
 
