@@ -23,7 +23,10 @@ pub(super) const GROUPS: [(&str, &[&str]); 6] = [
         &["status", "why", "get", "history", "logs", "wait"],
     ),
     ("Reach a cluster", &["context", "doctor"]),
-    ("Run as part of a platform", &["reconcile", "runner", "serve"]),
+    (
+        "Run as part of a platform",
+        &["reconcile", "runner", "serve"],
+    ),
     (
         "Try it, and set up the shell",
         &["demo", "dev", "completions", "man"],
