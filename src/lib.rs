@@ -26,6 +26,7 @@ pub mod ids;
 pub mod importing;
 pub mod inventory;
 pub mod manifests;
+pub mod project;
 pub mod reconcile;
 pub mod reference;
 pub mod secret;
