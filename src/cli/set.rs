@@ -168,7 +168,10 @@ pub(super) async fn open(
 }
 
 /// A cluster between two leaders is asked again for a while.
-async fn plan(
+///
+/// # Errors
+/// What is wrong has been printed; the exit code.
+pub(super) async fn plan(
     nomad: &NomadClient,
     set: &SpecSet,
     remember: &Remember,

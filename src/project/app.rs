@@ -125,13 +125,16 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// Names the image of an app that builds nothing: that of the builder, else that of the pack.
+    /// Names the image of an app that builds nothing: that of the pack, else that of the builder.
     fn with_image(mut self, findings: &mut Findings) -> Option<Self> {
         let source = &mut self.workload.spec.source;
         let Some(image) = &mut source.image else {
             return Some(self);
         };
-        if let (true, Deploy::Job { image: Some(named), .. }) = (image.is_empty(), &self.deploy) {
+        if let Deploy::Job {
+            image: Some(named), ..
+        } = &self.deploy
+        {
             image.clone_from(named);
         }
         let is_needed = matches!(self.deploy, Deploy::Job { .. });

@@ -34,6 +34,7 @@ use hcl::edit::structure::{Block, Body};
 use crate::dispatch::ConvertOptions;
 use crate::secret::Secret;
 use crate::spec::parse::File;
+use crate::spec::workload::{EnvValue, SecretRef};
 use crate::spec::{Diagnostic, Document, Resource, Workload};
 use app::{Read, is_name};
 use body::Fields;
@@ -183,6 +184,8 @@ pub fn read(input: &Input<'_>) -> Result<Project, Vec<Diagnostic>> {
     if findings.has_errors() {
         return Err(findings.into_list());
     }
+    let mut read = read;
+    tell_apart(&mut read);
     let secrets = secrets(&read, &variables);
     let files = findings.files();
     let apps = read
@@ -328,6 +331,30 @@ fn secrets(read: &[Read], variables: &Variables) -> Vec<Secret> {
         }
     }
     secrets
+}
+
+/// Gives references of the jobs' environments names of their own, where two apps mean different values by one name.
+fn tell_apart(read: &mut [Read]) {
+    let mut taken: BTreeMap<String, Secret> = BTreeMap::new();
+    for app in read {
+        let prefix: String = app
+            .draft
+            .name
+            .chars()
+            .map(|c| if c == '-' { '_' } else { c.to_ascii_uppercase() })
+            .collect();
+        let values = std::mem::take(&mut app.draft.environment);
+        for (variable, value) in values {
+            let mut name = variable.clone();
+            while taken.get(&name).is_some_and(|other| *other != value) {
+                name = format!("{prefix}_{name}");
+            }
+            taken.insert(name.clone(), value.clone());
+            let reference = EnvValue::Reference(SecretRef::env(&name));
+            app.workload.spec.env.insert(variable, reference);
+            app.draft.environment.insert(name, value);
+        }
+    }
 }
 
 fn finished(read: Read, files: &Arc<[Arc<File>]>, findings: &Findings) -> App {

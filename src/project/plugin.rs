@@ -154,7 +154,6 @@ const RELEASE: [Known; 1] = [known("noop", &["message"])];
 
 /// A plugin block.
 pub(super) struct Plugin {
-    pub(super) section: Section,
     pub(super) name: &'static str,
     /// Where the block stands.
     pub(super) at: At,
@@ -223,7 +222,6 @@ pub(super) fn read(
         }
     }
     Some(Plugin {
-        section,
         name: plugin.name,
         at,
         path,

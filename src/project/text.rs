@@ -132,17 +132,6 @@ impl Findings {
         });
     }
 
-    /// Takes over findings that were made elsewhere.
-    pub(super) fn extend(&mut self, found: impl IntoIterator<Item = Diagnostic>) {
-        for one in found {
-            if self.list.len() < MOST {
-                self.list.push(one);
-            } else {
-                self.left_out += 1;
-            }
-        }
-    }
-
     pub(super) fn has_errors(&self) -> bool {
         self.left_out > 0
             || self

@@ -62,7 +62,7 @@ struct ApplySummary {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct AppliedItem {
+pub(in crate::cli) struct AppliedItem {
     /// Nomad job id.
     job: String,
     /// Namespace.
@@ -168,6 +168,11 @@ fn removed(action: &'static str, key: &JobKey, outcome: &Outcome) -> AppliedItem
         aftermath: None,
         log_tail: Vec::new(),
     }
+}
+
+/// One entry a resource.
+pub(in crate::cli) fn items(result: &SetResult) -> Vec<AppliedItem> {
+    result.items.iter().map(applied).collect()
 }
 
 fn has_failed(ending: &Ending) -> bool {
