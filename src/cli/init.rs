@@ -90,7 +90,8 @@ fn init(context: &Context, mut arguments: Arguments) -> Result<u8, u8> {
             "give the folder of the project with --path",
         )
     })?;
-    let file = arguments.path.join(match arguments.to {
+    let here = arguments.path.strip_prefix(".");
+    let file = here.unwrap_or(&arguments.path).join(match arguments.to {
         Target::Hcl => project::FILE,
         Target::Spec => "cloudstation.yaml",
     });

@@ -22,10 +22,8 @@ mod value;
 mod variables;
 pub mod write;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use hcl::edit::Span as _;
@@ -83,7 +81,6 @@ pub struct Project {
 }
 
 /// An app of a project.
-#[derive(Debug)]
 pub struct App {
     /// Its name: letters, digits, `-` and `_`.
     pub name: String,
@@ -96,6 +93,16 @@ pub struct App {
     pub secrets: BTreeMap<&'static str, Secret>,
     /// Values of the references in the job's environment, by name.
     pub environment: BTreeMap<String, Secret>,
+}
+
+impl fmt::Debug for App {
+    /// Without the document, whose text may hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("name", &self.name)
+            .field("deploy", &self.deploy)
+            .finish_non_exhaustive()
+    }
 }
 
 impl App {

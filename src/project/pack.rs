@@ -264,41 +264,46 @@ fn on_its_own(workload: &mut Workload, variables: &Variables) {
     }
 }
 
-/// Tells what the conversion of params found, where it stands.
-fn refuse(
-    error: &ParamsError,
-    places: &BTreeMap<String, At>,
-    fallback: At,
-    findings: &mut Findings,
-) {
+/// Tells what the conversion of params found, where it stands and by the name that it has there.
+fn refuse(error: &ParamsError, origins: &Origins, fallback: At, findings: &mut Findings) {
     for problem in error.problems() {
         let mut near = Some(problem.field.as_str());
-        let mut at = None;
-        while let Some(field) = near {
-            at = places.get(field).copied();
-            if at.is_some() || field.is_empty() {
+        let mut origin = None;
+        while let Some(field) = near.filter(|field| !field.is_empty()) {
+            origin = origins.get(field);
+            if origin.is_some() {
                 break;
             }
             near = path::parent(field);
         }
+        let (at, place) = match origin {
+            Some((at, place)) => (*at, place.as_str()),
+            None => (fallback, "variables"),
+        };
         let text = problem.to_string();
+        // The name of the param is none of the project's.
+        let prefix = format!("{}: ", problem.field);
+        let text = text.strip_prefix(&prefix).unwrap_or(&text);
+        findings.error(at, "pack-variable", place, text, None);
+    }
+    if error.problems().is_empty() {
         findings.error(
-            at.unwrap_or(fallback),
+            fallback,
             "pack-variable",
             "variables",
-            text,
+            error.to_string(),
             None,
         );
     }
-    if error.problems().is_empty() {
-        findings.error(fallback, "pack-variable", "variables", error.to_string(), None);
-    }
 }
+
+/// Where a place of the params comes from: the place of the variable, and its path.
+type Origins = BTreeMap<String, (At, String)>;
 
 struct Reading<'f> {
     findings: &'f mut Findings,
     params: Map<String, Json>,
-    param_places: BTreeMap<String, At>,
+    param_places: Origins,
     places: BTreeMap<String, At>,
     is_whole: bool,
 }
@@ -339,7 +344,8 @@ impl Reading<'_> {
                 param: joined(param, field.param),
                 workload: joined(workload, field.workload),
             };
-            self.param_places.insert(inner.param.clone(), member.at);
+            self.param_places
+                .insert(inner.param.clone(), (member.at, inner.path.clone()));
             if !field.workload.is_empty() {
                 self.places.insert(inner.workload.clone(), member.at);
             }
@@ -411,7 +417,8 @@ impl Reading<'_> {
                     let Kind::Map(members) = &item.kind else {
                         return self.wrong(item, &place.path, "a map");
                     };
-                    self.param_places.insert(place.param.clone(), item.at);
+                    self.param_places
+                        .insert(place.param.clone(), (item.at, place.path.clone()));
                     self.places.insert(place.workload.clone(), item.at);
                     let members: Vec<&Member> = members.iter().collect();
                     let read =

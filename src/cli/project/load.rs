@@ -21,7 +21,6 @@ use crate::spec::{Diagnostic, Document, Resource, Severity, Workload, parse};
 const MOST_BYTES: u64 = 4 << 20;
 
 /// An app that can be built and deployed.
-#[derive(Debug)]
 pub(in crate::cli) struct App {
     /// Its name for people.
     pub(in crate::cli) name: String,
@@ -44,7 +43,6 @@ impl App {
 }
 
 /// A project as commands use it.
-#[derive(Debug)]
 pub(in crate::cli) struct Loaded {
     /// Name of the project; of specs there is none.
     pub(in crate::cli) name: Option<String>,
@@ -65,7 +63,7 @@ impl ProjectArgs {
         let file = match &self.file {
             // As it was given: relative to where the command runs.
             Some(file) => Some(file.clone()),
-            None => Some(self.path.join(project::FILE)).filter(|file| file.is_file()),
+            None => Some(self.shown().join(project::FILE)).filter(|file| file.is_file()),
         };
         let mut loaded = match file {
             Some(file) if is_hcl(&file) => of_hcl(context, &file, &self.variables)?,
@@ -74,6 +72,11 @@ impl ProjectArgs {
         };
         self.choose(&mut loaded)?;
         Ok(loaded)
+    }
+
+    /// The folder as the files in it are shown: nothing for the one that the command runs in.
+    fn shown(&self) -> &Path {
+        self.path.strip_prefix(".").unwrap_or(&self.path)
     }
 
     fn folder(&self) -> Result<PathBuf, u8> {
@@ -104,7 +107,7 @@ impl ProjectArgs {
         names.sort();
         let specs: Vec<String> = names
             .into_iter()
-            .map(|name| self.path.join(name))
+            .map(|name| self.shown().join(name))
             .filter(|path| may_hold_spec(path))
             .map(|path| path.display().to_string())
             .collect();

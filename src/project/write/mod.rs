@@ -93,11 +93,34 @@ fn object(members: impl IntoIterator<Item = (&'static str, Expression)>) -> Expr
     Expression::Object(members)
 }
 
+/// A text that a project file gives back as it is.
+///
+/// Texts of a project file are expanded (`$X`, `env("X")`), and params never are: such a text is joined of parts that are no
+/// references, and what is joined is left alone.
+fn plain(value: &str) -> Expression {
+    let mut parts = Vec::new();
+    let mut rest = value;
+    while let Some(at) = rest.find("$").into_iter().chain(rest.find("env(")).min() {
+        let (part, tail) = rest.split_at(at + 1);
+        parts.push(part);
+        rest = tail;
+    }
+    if parts.is_empty() {
+        return text(value);
+    }
+    parts.push(rest);
+    let joined = parts.into_iter().filter(|part| !part.is_empty());
+    let call = joined.fold(FuncCall::builder("concat"), |call, part| {
+        call.arg(text(part))
+    });
+    call.build().into()
+}
+
 /// A map whose keys come from outside.
 fn map<'a>(members: impl IntoIterator<Item = (&'a String, &'a String)>) -> Expression {
     let members: Object<ObjectKey, Expression> = members
         .into_iter()
-        .map(|(key, value)| (ObjectKey::Expression(text(key)), text(value)))
+        .map(|(key, value)| (ObjectKey::Expression(plain(key)), plain(value)))
         .collect();
     Expression::Object(members)
 }

@@ -4,9 +4,8 @@ use hcl::expr::{Traversal, Variable};
 use hcl::structure::{Block, BlockBuilder, Body};
 use hcl::{BlockLabel, Expression};
 
-use super::{VARS_FILE, from_environment, list, map, printed, texts};
+use super::{VARS_FILE, from_environment, list, map, plain as text, printed, texts};
 use crate::artifact::build::Builder;
-use crate::compile::hcl::text;
 use crate::dispatch::DeployParams;
 use crate::dispatch::run::secret_name;
 use crate::spec::Workload;

@@ -60,7 +60,12 @@ pub fn starter(given: &Starter) -> String {
             ("public", false.into()),
             (
                 "health_check",
-                object([("type", text("http")), ("path", text("/"))]),
+                object([
+                    ("type", text("http")),
+                    ("path", text("/")),
+                    ("interval", text("10s")),
+                    ("timeout", text("5s")),
+                ]),
             ),
         ]);
         variables.push(("network", list([network])));
