@@ -2,8 +2,8 @@
 //!
 //! Pure, without IO, clock and environment:
 //! [`ids`] names and numbers · [`secret`] what must not be printed · [`spec`] what users write · [`dispatch`] what the
-//! platform sends · [`desired`] what `cs` holds true · [`compile`] desired → Nomad job · [`reconcile`] compare, judge
-//! health, plan · [`set`] many resources as one · [`views`] what people are shown of a cluster · [`reference`] what the
+//! platform sends · [`project`] `cloudstation.hcl` · [`desired`] what `cs` holds true · [`compile`] desired → Nomad job ·
+//! [`reconcile`] compare, judge health, plan · [`set`] many resources as one · [`views`] what people are shown of a cluster · [`reference`] what the
 //! fields of a spec mean · [`importing`] a running job → its spec.
 //!
 //! Edges:

@@ -12,8 +12,8 @@ use super::set::{Ready, SetArgs};
 use super::show_plan::{self, Detail};
 use super::signals::Signals;
 use super::{Context, block_on, confirm, exit, live, output, report};
-use crate::controller::converge::Until;
 use crate::clients::nomad::NomadClient;
+use crate::controller::converge::Until;
 use crate::controller::set::apply::{ApplyOptions, Ending, SetResult, SetRun, notes};
 use crate::controller::set::observe::Planned;
 use crate::controller::set::prepare::SpecSet;
@@ -265,7 +265,7 @@ fn conclude(
 ) -> u8 {
     let code = exit_code(result);
     match format {
-        Format::Text => report::apply::print(result, context.paint, took),
+        Format::Text => report::apply::print("Apply", result, context.paint, took),
         Format::Json => {
             let report = report::apply::ApplyReport::new(&ready.planned.plan, result, code, took);
             output::line(&report.line());

@@ -10,6 +10,7 @@ use super::report::image::{BuildReport, ImageReport};
 use super::{Context, block_on, exit, output};
 use crate::artifact::build::{Builder, detect};
 use crate::controller::local::Reach;
+use crate::spec::Span;
 
 /// Builds the images of a project with the engine of this machine.
 ///
@@ -34,6 +35,9 @@ pub(super) struct Arguments {
     /// Show what would be built, and end.
     #[arg(long)]
     dry_run: bool,
+    /// Longest time for all of it. Default: `CS_DEADLINE`, else 15m.
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<Span>,
     /// How the result is written.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
@@ -52,10 +56,9 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
 
 async fn build(context: &Context, arguments: Arguments) -> Result<u8, u8> {
     let began = Instant::now();
-    let time = context
-        .environment
-        .deadline()
-        .map_err(|bad| exit::usage(bad, ""))?;
+    let given = arguments.timeout.map(|span| span.0);
+    let time = given.map_or_else(|| context.environment.deadline(), Ok);
+    let time = time.map_err(|bad| exit::usage(bad, ""))?;
     let mut loaded = arguments.project.load(context)?;
     single(&loaded, arguments.image.as_deref())?;
     for app in &mut loaded.apps {
@@ -152,13 +155,7 @@ pub(super) fn complain(made: &[Made]) {
     }
 }
 
-fn show(
-    reports: &[ImageReport],
-    is_dry: bool,
-    code: u8,
-    began: Instant,
-    format: Format,
-) -> u8 {
+fn show(reports: &[ImageReport], is_dry: bool, code: u8, began: Instant, format: Format) -> u8 {
     match format {
         Format::Json => {
             output::line(&BuildReport::new(reports, is_dry, code, began.elapsed()).line());

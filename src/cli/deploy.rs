@@ -13,6 +13,7 @@ use super::report::{apply as applied, plan};
 use super::show_plan::Detail;
 use super::{Context, apply, block_on, exit, output};
 use crate::controller::local::Reach;
+use crate::project::Deploy;
 
 /// Deploys the images of a project that were built before, and waits until the jobs are healthy.
 ///
@@ -88,7 +89,9 @@ impl Task {
         let began = Instant::now();
         let environment = &context.environment;
         let bad = |bad| exit::usage(bad, "");
-        let time = environment.deadline().map_err(bad)?;
+        let given = self.deploy.timeout.map(|span| span.0);
+        let time = given.map_or_else(|| environment.deadline(), Ok);
+        let time = time.map_err(bad)?;
         let grace = environment.placement_grace().map_err(bad)?;
         let mut loaded = self.project.load(context)?;
         single(&loaded, self.image.as_deref())?;
@@ -123,19 +126,24 @@ impl Task {
             return Ok(self.end_with_images(told, &made, failed, began));
         }
         warn_unpushed(&made);
+        if loaded.apps.iter().all(|app| app.deploy == Deploy::Nothing) {
+            exit::note("deploy is `noop`: there is nothing to deploy");
+            if self.format == Format::Json {
+                self.report(told, 0, began);
+            }
+            return Ok(0);
+        }
         let planning = self.deploy.ready(context, &loaded, &cancel);
-        let ready = images::stoppable(&cancel, planning).await??;
-        let (result, planned) = ready.roll_out(context, &self.deploy, how).await?;
+        let ready = images::interruptible(planning).await??;
+        let result = ready.roll_out(context, &self.deploy, how).await?;
         let code = apply::exit_code(&result);
         match self.format {
-            Format::Text => applied::print(&result, context.paint, began.elapsed()),
+            Format::Text => applied::print("Deploy", &result, context.paint, began.elapsed()),
             Format::Json => {
                 told.results = applied::items(&result);
-                told.plan = Vec::new();
                 self.report(told, code, began);
             }
         }
-        drop(planned);
         Ok(code)
     }
 
@@ -151,7 +159,7 @@ impl Task {
         }
         let cancel = CancellationToken::new();
         let planning = self.deploy.ready(context, &loaded, &cancel);
-        let ready = images::stoppable(&cancel, planning).await??;
+        let ready = images::interruptible(planning).await??;
         match self.format {
             Format::Text => ready.show(context, Detail::Plan),
             Format::Json => {

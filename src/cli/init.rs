@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use super::build::Format;
 use super::report::init::InitReport;
 use super::{Context, confirm, exit, output};
+use crate::artifact::build::Builder;
 use crate::artifact::build::detect::{self, Detected};
 use crate::artifact::build::dockerfile::Dockerfile;
-use crate::artifact::build::Builder;
 use crate::config::Environment;
 use crate::dispatch::{ConvertOptions, to_yaml};
 use crate::project::write::starter::{Starter, starter};
 use crate::project::{self, Input};
+use crate::spec::Workload;
 use crate::spec::workload::{
     ApiVersion, Build, Metadata, Port, PortProtocol, Push, Resources, Service, Source,
     WorkloadKind, WorkloadSpec,
 };
-use crate::spec::Workload;
 
 /// Longest Dockerfile that is looked into.
 const MOST_BYTES: u64 = 1 << 20;
@@ -112,7 +112,11 @@ fn init(context: &Context, mut arguments: Arguments) -> Result<u8, u8> {
     if !arguments.dry_run && !write(&file, &text)? {
         return Ok(left(&file, &arguments, &seen));
     }
-    let outcome = if arguments.dry_run { "planned" } else { "written" };
+    let outcome = if arguments.dry_run {
+        "planned"
+    } else {
+        "written"
+    };
     let report = InitReport {
         file: &file.display().to_string(),
         app: &name,
@@ -204,12 +208,7 @@ fn language(signal: &str) -> Option<&'static str> {
 }
 
 /// The app's name, asked for with the rest where there is somebody to ask.
-fn name(
-    folder: &Path,
-    arguments: &mut Arguments,
-    seen: &Seen,
-    asks: bool,
-) -> Result<String, u8> {
+fn name(folder: &Path, arguments: &mut Arguments, seen: &Seen, asks: bool) -> Result<String, u8> {
     let proposed = match &arguments.app {
         Some(name) => name.clone(),
         None => super::project::load::name_of(folder),
@@ -227,9 +226,8 @@ fn name(
         )?;
         if !answer.is_empty() {
             let port = answer.parse().ok().filter(|port| *port > 0);
-            arguments.port = Some(port.ok_or_else(|| {
-                exit::usage("a port is a number from 1 to 65535", "")
-            })?);
+            arguments.port =
+                Some(port.ok_or_else(|| exit::usage("a port is a number from 1 to 65535", ""))?);
         }
     }
     if asks && arguments.image.is_none() {
@@ -267,7 +265,10 @@ fn ask(question: &str, proposed: &str) -> Result<String, u8> {
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);
     match read {
-        Ok(0) | Err(_) => Err(exit::usage("there was no answer", "give --yes to be asked nothing")),
+        Ok(0) | Err(_) => Err(exit::usage(
+            "there was no answer",
+            "give --yes to be asked nothing",
+        )),
         Ok(_) => {
             let answer = line.trim();
             Ok(if answer.is_empty() { proposed } else { answer }.to_owned())
@@ -306,12 +307,7 @@ fn of_hcl(name: &str, arguments: &Arguments, seen: &Seen) -> String {
     )
 }
 
-fn of_spec(
-    name: &str,
-    arguments: &Arguments,
-    seen: &Seen,
-    environment: &Environment,
-) -> String {
+fn of_spec(name: &str, arguments: &Arguments, seen: &Seen, environment: &Environment) -> String {
     let parted = arguments.image.as_deref().map(parted);
     let (image, tag) = match parted {
         Some((image, tag)) => (Some(image), tag),

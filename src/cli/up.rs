@@ -1,10 +1,10 @@
 //! `cs up`: build, push, deploy, and wait until it is healthy.
 
+use super::Context;
 use super::build::Format;
 use super::deploy::{Task, run_task};
 use super::project::rollout::DeployArgs;
 use super::project::{BuildArgs, ProjectArgs};
-use super::Context;
 
 /// Builds the images of a project, pushes them, deploys them, and waits until the jobs are healthy.
 ///

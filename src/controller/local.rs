@@ -223,7 +223,9 @@ impl Local<'_> {
         let stem = target.local.rsplit_once(':');
         let stem = stem.map_or(target.local.as_str(), |(stem, _)| stem);
         let reference = format!("{stem}:cs-{digits}");
-        let named: ImageReference = reference.parse().map_err(|error: InvalidImage| failed(&error))?;
+        let named: ImageReference = reference
+            .parse()
+            .map_err(|error: InvalidImage| failed(&error))?;
         let tagged = engine.tag(&target.local, &named).await;
         tagged.map_err(|error| failed(&error))?;
         Ok(Image {

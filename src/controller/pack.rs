@@ -16,9 +16,9 @@ use url::Url;
 
 use super::log::DeploymentLog;
 use super::mask::Mask;
+use crate::artifact::build::BuildError;
 use crate::artifact::build::command::{Finished, Program, Stdout, run};
 use crate::artifact::build::programs::{Surroundings, on_path};
-use crate::artifact::build::BuildError;
 use crate::artifact::output::Output;
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::Environment;
@@ -71,7 +71,9 @@ pub enum PackError {
         reason: String,
     },
     /// It rendered no job.
-    #[error("pack `{pack}` rendered no job: nothing that it rendered ends in `.nomad` or `.nomad.hcl`")]
+    #[error(
+        "pack `{pack}` rendered no job: nothing that it rendered ends in `.nomad` or `.nomad.hcl`"
+    )]
     NoJob {
         /// Which pack.
         pack: String,
@@ -265,7 +267,8 @@ impl PackWork<'_> {
     }
 }
 
-/// The last that a program said of what is wrong, in one line.
+/// What a program said of what is wrong, in one line: from its first complaint on, without what it says around it, else its
+/// last lines.
 fn reason(finished: &Finished) -> String {
     /// Lines that are shown.
     const LINES: usize = 6;
@@ -276,10 +279,19 @@ fn reason(finished: &Finished) -> String {
         .map(|line| line.trim().to_owned())
         .filter(|line| !line.is_empty())
         .collect();
-    let last = lines.len().saturating_sub(LINES);
-    match lines.get(last..) {
-        Some(lines) if !lines.is_empty() => lines.join("; "),
-        _ => "it said nothing".to_owned(),
+    let complaint = lines.iter().position(|line| line.starts_with('!'));
+    let first = complaint.unwrap_or(lines.len().saturating_sub(LINES));
+    let shown: Vec<&str> = lines[first..]
+        .iter()
+        .map(|line| line.trim_start_matches('!').trim())
+        .take_while(|line| *line != "Context:")
+        .filter(|line| !line.is_empty())
+        .take(LINES)
+        .collect();
+    if shown.is_empty() {
+        "it said nothing".to_owned()
+    } else {
+        shown.join("; ")
     }
 }
 
@@ -354,8 +366,7 @@ impl Source {
             return Err(refused());
         }
         let token = pack.registry_token.as_ref();
-        let of_token =
-            |token: &Secret| Secret::new(format!("x-access-token:{}", token.expose()));
+        let of_token = |token: &Secret| Secret::new(format!("x-access-token:{}", token.expose()));
         if !text.contains("://") {
             // As people write it: `github.com/owner/repository`.
             let host = text.split('/').next().filter(|host| host.contains('.'));
@@ -438,7 +449,10 @@ mod tests {
                 "github.com/acme/packs",
                 Some("canary"),
                 "github.com/acme/packs",
-                Some(("http.https://github.com/.extraHeader", "x-access-token:canary")),
+                Some((
+                    "http.https://github.com/.extraHeader",
+                    "x-access-token:canary",
+                )),
             ),
             ("github.com/acme/packs", None, "github.com/acme/packs", None),
             ("/srv/packs", Some("canary"), "/srv/packs", None),
@@ -447,9 +461,14 @@ mod tests {
             let read = Source::of(&source, &pack).unwrap();
             assert_eq!(read.address, address);
             let found = read.header();
-            let found = found.as_ref().map(|(key, value)| (key.as_str(), value.expose()));
+            let found = found
+                .as_ref()
+                .map(|(key, value)| (key.as_str(), value.expose()));
             let header = header.map(|(key, value)| {
-                (key, format!("Authorization: Basic {}", STANDARD.encode(value)))
+                (
+                    key,
+                    format!("Authorization: Basic {}", STANDARD.encode(value)),
+                )
             });
             let wanted = header.as_ref().map(|(key, value)| (*key, value.as_str()));
             assert_eq!(found, wanted);

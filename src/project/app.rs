@@ -11,7 +11,7 @@ use super::evaluate::{Scope, evaluate};
 use super::image;
 use super::plugin::{self, Plugin, Section, members, secret_of, text_of};
 use super::text::{At, Findings, shown};
-use super::value::Member;
+use super::value::{Member, Origin};
 use super::{Deploy, Input};
 use crate::secret::Secret;
 use crate::spec::Workload;
@@ -32,8 +32,15 @@ pub(super) struct Draft {
     pub(super) places: BTreeMap<String, At>,
     /// Values of references to credentials.
     pub(super) secrets: BTreeMap<&'static str, Secret>,
-    /// Values of references of the job's environment.
-    pub(super) environment: BTreeMap<String, Secret>,
+    /// What the job's environment refers to, by its own names.
+    pub(super) environment: BTreeMap<String, Reference>,
+}
+
+/// A value that stays out of the spec.
+pub(super) struct Reference {
+    /// What it is called where it is kept.
+    pub(super) name: String,
+    pub(super) value: Secret,
 }
 
 impl Draft {
@@ -139,7 +146,8 @@ impl Read {
         }
         let is_needed = matches!(self.deploy, Deploy::Job { .. });
         if image.is_empty() && is_needed {
-            let message = "builder `noop` builds nothing, and no image is named that the job could run";
+            let message =
+                "builder `noop` builds nothing, and no image is named that the job could run";
             let help = "set `name` of the build or the variable `image` of the pack, or choose another builder";
             let at = self.draft.places.get("spec.source.image").copied();
             findings.error(
@@ -163,12 +171,7 @@ struct Plugins {
 }
 
 impl Plugins {
-    fn read(
-        fields: &Fields<'_>,
-        block_at: At,
-        scope: Scope<'_>,
-        findings: &mut Findings,
-    ) -> Self {
+    fn read(fields: &Fields<'_>, block_at: At, scope: Scope<'_>, findings: &mut Findings) -> Self {
         let scope = Scope {
             expands: true,
             ..scope
@@ -237,9 +240,7 @@ fn labels(
     else {
         return labels;
     };
-    draft
-        .places
-        .insert("metadata.labels".to_owned(), value.at);
+    draft.places.insert("metadata.labels".to_owned(), value.at);
     for member in members(&value, scope.path, findings) {
         if let Some(text) = text_of(&member.value, scope.path, findings) {
             labels.insert(member.key.clone(), text);
@@ -311,7 +312,8 @@ fn config(
     config
 }
 
-/// A variable of the job's environment. A sensitive value stays out of the spec: it is referred to.
+/// A variable of the job's environment. A value that is sensitive, or that comes out of the environment, stays out of the
+/// spec: it is referred to, by the name that it has there, else by its own.
 fn variable(
     member: &Member,
     path: &str,
@@ -326,7 +328,7 @@ fn variable(
     if member.value.is_null() {
         return;
     }
-    if !member.value.is_secret {
+    if !member.value.is_secret && member.value.of_environment.is_none() {
         if let Some(text) = text_of(&member.value, path, findings) {
             env.insert(name.clone(), EnvValue::Text(text));
         }
@@ -336,8 +338,16 @@ fn variable(
         env.insert(name.clone(), EnvValue::Text(String::new()));
         return;
     };
-    draft.environment.insert(name.clone(), secret);
-    env.insert(name.clone(), EnvValue::Reference(SecretRef::env(name)));
+    draft.environment.insert(
+        name.clone(),
+        Reference {
+            name: match &member.value.of_environment {
+                Some(Origin::Variable(variable)) => variable.clone(),
+                Some(Origin::Mixed) | None => name.clone(),
+            },
+            value: secret,
+        },
+    );
 }
 
 /// `url` was never used by the replaced program; nor is it here, which is said.

@@ -21,7 +21,9 @@ pub(super) fn parse(text: &str, file: usize, findings: &mut Findings) -> Option<
         return None;
     }
     // A mark at the beginning is no part of the text, but its bytes count for places.
-    let bare = text.strip_prefix('\u{feff}').map(|bare| format!("   {bare}"));
+    let bare = text
+        .strip_prefix('\u{feff}')
+        .map(|bare| format!("   {bare}"));
     match parse_body(bare.as_deref().unwrap_or(text)) {
         Ok(body) => Some(body),
         Err(error) => {

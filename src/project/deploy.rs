@@ -11,11 +11,11 @@ use super::{Deploy, Input, Pack};
 use crate::compile::hcl::text as quoted;
 use crate::dispatch::run::secret_name;
 use crate::secret::Secret;
+use crate::spec::Span;
 use crate::spec::Workload;
 use crate::spec::workload::{
     ApiVersion, Check, CheckType, Cluster, Metadata, Port, PortProtocol, WorkloadKind, WorkloadSpec,
 };
-use crate::spec::Span;
 
 /// The pack that needs no program, by its names.
 const BUILT_IN: [&str; 2] = ["cloudstation", "cloud_service"];
@@ -53,12 +53,11 @@ pub(super) fn read(
     if plugin.given("registry").is_some() {
         unused(plugin.place("registry"), &plugin.path, "registry", findings);
     }
-    let is_built_in = pack
-        .as_deref()
-        .is_none_or(|pack| BUILT_IN.contains(&pack));
+    let is_built_in = pack.as_deref().is_none_or(|pack| BUILT_IN.contains(&pack));
     if embedded == Some(true) && !is_built_in {
         let message = "`use_embedded` goes with the pack `cloudstation` only";
-        let help = "remove it, and say where the pack comes from: `registry_name` and `registry_source`";
+        let help =
+            "remove it, and say where the pack comes from: `registry_name` and `registry_source`";
         findings.error(
             plugin.place("use_embedded"),
             "pack",
@@ -255,7 +254,11 @@ fn external(
     }
     let variables = match plugin.given("variables") {
         None => None,
-        Some(given) => Some(written(members(&given.value, &plugin.path, findings), plugin, findings)?),
+        Some(given) => Some(written(
+            members(&given.value, &plugin.path, findings),
+            plugin,
+            findings,
+        )?),
     };
     Some(Pack {
         pack,

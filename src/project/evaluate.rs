@@ -10,7 +10,7 @@ use serde_json::Number;
 
 use super::expand::expand;
 use super::text::{At, Findings, listed, meant, shown};
-use super::value::{Kind, Member, Value};
+use super::value::{Kind, Member, Origin, Value};
 use super::variables::Variables;
 
 /// Longest text that an expression may come to: 256 KiB. Nothing sensible comes near, and `concat` of itself must end.
@@ -47,7 +47,7 @@ pub(super) fn evaluate(
         Expression::Null(_) => Kind::Null,
         Expression::Bool(flag) => Kind::Bool(*flag.value()),
         Expression::Number(number) => Kind::Number(number_of(number.value())?),
-        Expression::String(text) => Kind::Text(scope.expanded(text.value(), at, findings)),
+        Expression::String(text) => return Some(scope.expanded(text.value(), at, findings)),
         Expression::Array(items) => {
             let items: Vec<Option<Value>> = items
                 .iter()
@@ -86,7 +86,8 @@ impl Scope<'_> {
     }
 
     fn unsupported(&self, what: &str, at: At, findings: &mut Findings) -> Option<Value> {
-        let help = "write the value out, or compute it where the file is made and hand it over with --var";
+        let help =
+            "write the value out, or compute it where the file is made and hand it over with --var";
         self.wrong(
             at,
             "not-supported",
@@ -96,12 +97,13 @@ impl Scope<'_> {
         )
     }
 
-    fn expanded(&self, text: &str, at: At, findings: &mut Findings) -> String {
+    /// A text that was written by hand.
+    fn expanded(&self, written: &str, at: At, findings: &mut Findings) -> Value {
         if !self.expands {
-            return text.to_owned();
+            return Value::written(Kind::Text(written.to_owned()), at);
         }
         let mut unset = Vec::new();
-        let text = expand(text, self.environment, &mut unset);
+        let text = expand(written, self.environment, &mut unset);
         for name in unset {
             findings.warn(
                 at,
@@ -114,28 +116,22 @@ impl Scope<'_> {
                 None,
             );
         }
-        text
+        let is_changed = text != written;
+        Value {
+            is_foreign: is_changed,
+            of_environment: is_changed.then_some(Origin::Mixed),
+            ..Value::written(Kind::Text(text), at)
+        }
     }
 
     fn unknown(&self, name: &str, at: At, findings: &mut Findings) -> Option<Value> {
         let message = format!("`{}` is not known here", shown(name));
         let help = "a text stands in quotes; a variable is `var.NAME`, one of the environment `env(\"NAME\")`";
-        self.wrong(
-            at,
-            "unknown-name",
-            message,
-            Some(help.to_owned()),
-            findings,
-        )
+        self.wrong(at, "unknown-name", message, Some(help.to_owned()), findings)
     }
 
     /// `var.NAME`.
-    fn traversal(
-        &self,
-        traversal: &Traversal,
-        at: At,
-        findings: &mut Findings,
-    ) -> Option<Value> {
+    fn traversal(&self, traversal: &Traversal, at: At, findings: &mut Findings) -> Option<Value> {
         let Some(name) = variable_name(traversal) else {
             let name = match &traversal.expr {
                 Expression::Variable(name) => name.as_str().to_owned(),
@@ -166,7 +162,11 @@ impl Scope<'_> {
         };
         value.at = at;
         if let (Kind::Text(text), false) = (&value.kind, value.is_foreign) {
-            value.kind = Kind::Text(self.expanded(&text.clone(), at, findings));
+            let expanded = self.expanded(text, at, findings);
+            return Some(Value {
+                is_secret: value.is_secret,
+                ..expanded
+            });
         }
         Some(value)
     }
@@ -210,15 +210,16 @@ impl Scope<'_> {
             return self.wrong(at, "function-argument", message, None, findings);
         };
         let text = self.word(only, findings)?;
-        let mut result = Value {
-            at,
-            ..only.clone()
-        };
+        let mut result = Value { at, ..only.clone() };
+        if result.of_environment.is_some() {
+            result.of_environment = Some(Origin::Mixed);
+        }
         result.kind = Kind::Text(match name {
             "lower" => text.to_lowercase(),
             "upper" => text.to_uppercase(),
             _ => {
                 result.is_foreign = true;
+                result.of_environment = Some(Origin::Variable(text.clone()));
                 (self.environment)(&text).unwrap_or_default()
             }
         });
@@ -240,6 +241,10 @@ impl Scope<'_> {
             at,
             is_secret: parts.iter().any(|part| part.is_secret),
             is_foreign: true,
+            of_environment: parts
+                .iter()
+                .any(|part| part.of_environment.is_some())
+                .then_some(Origin::Mixed),
         })
     }
 
@@ -280,10 +285,7 @@ fn template(
     let parts: Vec<Option<Value>> = template
         .iter()
         .map(|element| match element {
-            Element::Literal(text) => {
-                let kind = Kind::Text(scope.expanded(text.as_str(), at, findings));
-                Some(Value::written(kind, at))
-            }
+            Element::Literal(text) => Some(scope.expanded(text.as_str(), at, findings)),
             Element::Interpolation(part) => evaluate(&part.expr, scope, findings),
             Element::Directive(_) => scope.unsupported("`%{ … }`", at, findings),
         })
@@ -358,12 +360,7 @@ fn flag(
     Some((value.is_secret, flag))
 }
 
-fn unary(
-    operation: &UnaryOp,
-    at: At,
-    scope: Scope<'_>,
-    findings: &mut Findings,
-) -> Option<Value> {
+fn unary(operation: &UnaryOp, at: At, scope: Scope<'_>, findings: &mut Findings) -> Option<Value> {
     match operation.operator.value() {
         UnaryOperator::Not => {
             let (is_secret, value) = flag(&operation.expr, scope, findings)?;
@@ -404,10 +401,7 @@ fn binary(
                 _ => left.json() == right.json(),
             };
             let wanted = matches!(operation.operator.value(), BinaryOperator::Eq);
-            (
-                left.holds_secret() || right.holds_secret(),
-                same == wanted,
-            )
+            (left.holds_secret() || right.holds_secret(), same == wanted)
         }
         BinaryOperator::And | BinaryOperator::Or => {
             let left = flag(left, scope, findings)?;

@@ -54,7 +54,8 @@ pub(super) fn read(
     let mut start = build.text("start_cmd", findings);
     if matches!(build.name, "csdocker" | "docker") && start.take().is_some() {
         let at = build.place("start_cmd");
-        let help = "a Dockerfile has its own; for this deployment only, give the pack's variable `args`";
+        let help =
+            "a Dockerfile has its own; for this deployment only, give the pack's variable `args`";
         findings.warn(
             at,
             "not-used",
@@ -148,7 +149,9 @@ fn place(
         return None;
     };
     // The project's folder is the source, so that an app may use what stands beside it; one outside is its own.
-    let inside = (!folder.starts_with('/')).then(|| cleaned(&folder)).flatten();
+    let inside = (!folder.starts_with('/'))
+        .then(|| cleaned(&folder))
+        .flatten();
     let (folder, root) = match inside {
         Some(inside) => (".".to_owned(), format!("{inside}/{context}")),
         None => (folder, context),
@@ -188,7 +191,10 @@ fn push(registry: Option<&Plugin>, draft: &mut Draft, findings: &mut Findings) -
     let mut credential = |setting: &str, name: &'static str, draft: &mut Draft| {
         let auth = registry.given("auth").map(|member| &member.value);
         let secret = match auth.and_then(|auth| auth.member(setting)) {
-            Some(member) => super::plugin::secret_of(&member.value, &registry.path, findings),
+            Some(member) => {
+                super::plugin::warn_of_plain(setting, &member.value, &registry.path, findings);
+                super::plugin::secret_of(&member.value, &registry.path, findings)
+            }
             None => registry.secret(setting, findings),
         };
         secret.map(|secret| draft.keep(name, secret))
@@ -229,11 +235,13 @@ fn check_auth(registry: &Plugin, findings: &mut Findings) {
 fn vault(build: &Plugin, draft: &mut Draft, findings: &mut Findings) -> Option<BuildVault> {
     for setting in ["vault_ca_cert", "vault_tls_skip_verify"] {
         let is_off = build.given(setting).is_none_or(|member| {
-            matches!(&member.value.kind, Kind::Bool(false)) || member.value.text().as_deref() == Some("")
+            matches!(&member.value.kind, Kind::Bool(false))
+                || member.value.text().as_deref() == Some("")
         });
         if !is_off {
             let message = format!("`{setting}` is not carried out");
-            let help = "give the machine's certificate store the CA that signed Vault's certificate";
+            let help =
+                "give the machine's certificate store the CA that signed Vault's certificate";
             findings.error(
                 build.place(setting),
                 "not-supported",

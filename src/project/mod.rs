@@ -192,7 +192,7 @@ pub fn read(input: &Input<'_>) -> Result<Project, Vec<Diagnostic>> {
         return Err(findings.into_list());
     }
     let mut read = read;
-    tell_apart(&mut read);
+    refer(&mut read);
     let secrets = secrets(&read, &variables);
     let files = findings.files();
     let apps = read
@@ -215,9 +215,11 @@ fn given(input: &Input<'_>, findings: &mut Findings) -> Given {
     };
     for (name, text) in input.variable_files {
         if let Some(values) = deploy::values(name, text, input, findings) {
-            given
-                .files
-                .extend(values.into_iter().map(|(name, member)| (name, member.value)));
+            given.files.extend(
+                values
+                    .into_iter()
+                    .map(|(name, member)| (name, member.value)),
+            );
         }
     }
     given
@@ -249,7 +251,13 @@ fn project_name(fields: &Fields<'_>, scope: Scope<'_>, findings: &mut Findings) 
     let at = value.at;
     let name = plugin::text_of(&value, "project", findings).unwrap_or_default();
     if value.text().is_some_and(|text| text.is_empty()) {
-        findings.error(at, "project-name", "project", "project name is required", None);
+        findings.error(
+            at,
+            "project-name",
+            "project",
+            "project name is required",
+            None,
+        );
     } else if !is_name(&name) {
         let message =
             "project name must contain only alphanumeric characters, hyphens, and underscores";
@@ -332,7 +340,7 @@ fn secrets(read: &[Read], variables: &Variables) -> Vec<Secret> {
     let mut secrets: Vec<Secret> = variables.secrets().collect();
     for app in read {
         secrets.extend(app.draft.secrets.values().cloned());
-        secrets.extend(app.draft.environment.values().cloned());
+        secrets.extend(app.draft.environment.values().map(|it| it.value.clone()));
         if let Deploy::Pack(pack) = &app.deploy {
             secrets.extend(pack.registry_token.clone());
         }
@@ -340,26 +348,30 @@ fn secrets(read: &[Read], variables: &Variables) -> Vec<Secret> {
     secrets
 }
 
-/// Gives references of the jobs' environments names of their own, where two apps mean different values by one name.
-fn tell_apart(read: &mut [Read]) {
+/// Puts the references into the jobs' environments, with names of their own where two mean different values by one name.
+fn refer(read: &mut [Read]) {
     let mut taken: BTreeMap<String, Secret> = BTreeMap::new();
     for app in read {
         let prefix: String = app
             .draft
             .name
             .chars()
-            .map(|c| if c == '-' { '_' } else { c.to_ascii_uppercase() })
+            .map(|c| {
+                if c == '-' {
+                    '_'
+                } else {
+                    c.to_ascii_uppercase()
+                }
+            })
             .collect();
-        let values = std::mem::take(&mut app.draft.environment);
-        for (variable, value) in values {
-            let mut name = variable.clone();
-            while taken.get(&name).is_some_and(|other| *other != value) {
-                name = format!("{prefix}_{name}");
+        for (variable, reference) in &mut app.draft.environment {
+            let is_another = |other: &Secret| *other != reference.value;
+            while taken.get(&reference.name).is_some_and(is_another) {
+                reference.name = format!("{prefix}_{}", reference.name);
             }
-            taken.insert(name.clone(), value.clone());
-            let reference = EnvValue::Reference(SecretRef::env(&name));
-            app.workload.spec.env.insert(variable, reference);
-            app.draft.environment.insert(name, value);
+            taken.insert(reference.name.clone(), reference.value.clone());
+            let value = EnvValue::Reference(SecretRef::env(&reference.name));
+            app.workload.spec.env.insert(variable.clone(), value);
         }
     }
 }
@@ -383,6 +395,10 @@ fn finished(read: Read, files: &Arc<[Arc<File>]>, findings: &Findings) -> App {
         name: draft.name,
         deploy,
         secrets: draft.secrets,
-        environment: draft.environment,
+        environment: draft
+            .environment
+            .into_values()
+            .map(|reference| (reference.name, reference.value))
+            .collect(),
     }
 }

@@ -11,8 +11,8 @@ use serde_json::{Map, Value as Json, json};
 use super::text::{At, Findings, meant, shown};
 use super::value::{Kind, Member, Value};
 use crate::dispatch::{ConvertOptions, Params, ParamsError, Task, convert, params};
-use crate::spec::path;
 use crate::spec::Workload;
+use crate::spec::path;
 
 /// A variable of the pack, or a member of one.
 struct Field {
@@ -53,12 +53,32 @@ use Sort::{Flag, List, Map as Members, Number, Text, Texts, Unused};
 
 const FIELDS: &[Field] = &[
     field("alloc_id", "deploymentId", "platform.deploymentId", Text),
-    field("args", "build.startCommand", "container.startCommand", Texts),
-    field("cluster_domain", "clusterDomain", "service.clusterDomain", Text),
+    field(
+        "args",
+        "build.startCommand",
+        "container.startCommand",
+        Texts,
+    ),
+    field(
+        "cluster_domain",
+        "clusterDomain",
+        "service.clusterDomain",
+        Text,
+    ),
     field("command", "command", "container.command", Text),
     field("config_files", "configFiles", "files", List(CONFIG_FILE)),
-    field("consul_linked_services", "consul.linkedServices", "links", List(LINK)),
-    field("consul_service_name", "consul.serviceName", "service.name", Text),
+    field(
+        "consul_linked_services",
+        "consul.linkedServices",
+        "links",
+        List(LINK),
+    ),
+    field(
+        "consul_service_name",
+        "consul.serviceName",
+        "service.name",
+        Text,
+    ),
     field("count", "replicaCount", "replicas", Number),
     field("entrypoint", "entrypoint", "container.entrypoint", Texts),
     field("gpu_type", "gpu_model", "resources.gpu.model", Text),
@@ -69,16 +89,36 @@ const FIELDS: &[Field] = &[
     field("node_pool", "node_pool", "placement.nodePool", Text),
     field("owner_uses_kv_engine", "", "", Unused),
     field("private_registry", "privateRegistry", "pull", Text),
-    field("private_registry_provider", "privateRegistryProvider", "pull.vaultPath", Text),
+    field(
+        "private_registry_provider",
+        "privateRegistryProvider",
+        "pull.vaultPath",
+        Text,
+    ),
     field("project_id", "projectId", "platform.projectId", Text),
     field("regions", "regions", "placement.nodeClasses", Text),
     field("resources", "", "resources", Members(RESOURCES)),
-    field("restart_attempts", "restartAttempts", "restart.attempts", Number),
+    field(
+        "restart_attempts",
+        "restartAttempts",
+        "restart.attempts",
+        Number,
+    ),
     field("restart_mode", "restartMode", "restart.mode", Text),
     field("secret_path", "secretsPath", "", Text),
     field("service_id", "serviceId", "platform.serviceId", Text),
-    field("shared_secret_path", "sharedSecretPath", "secrets.vault.env", Text),
-    field("template", "templateStringVariables", "connections", List(TEMPLATE)),
+    field(
+        "shared_secret_path",
+        "sharedSecretPath",
+        "secrets.vault.env",
+        Text,
+    ),
+    field(
+        "template",
+        "templateStringVariables",
+        "connections",
+        List(TEMPLATE),
+    ),
     field("tls", "tls", "certificates", List(TLS)),
     field("update", "update", "rollout", Members(UPDATE)),
     field("use_csi_volume", "use_csi_volume", "volumes", Flag),
@@ -86,8 +126,18 @@ const FIELDS: &[Field] = &[
     field("user", "docker_user", "container.user", Text),
     field("user_id", "ownerId", "platform.ownerId", Text),
     field("uses_kv_engine", "", "", Unused),
-    field("vault_linked_secrets", "vaultLinkedSecrets", "container.exports", List(EXPORT)),
-    field("volume_mount_destination", "volume_mounts", "volumes[0].mounts", Texts),
+    field(
+        "vault_linked_secrets",
+        "vaultLinkedSecrets",
+        "container.exports",
+        List(EXPORT),
+    ),
+    field(
+        "volume_mount_destination",
+        "volume_mounts",
+        "volumes[0].mounts",
+        Texts,
+    ),
     field("volume_name", "volume_name", "volumes[0].csi", Text),
 ];
 
@@ -132,7 +182,12 @@ const TEMPLATE: &[Field] = &[
     field("name", "name", "variable", Text),
     field("pattern", "pattern", "pattern", Text),
     field("service_name", "serviceName", "service", Text),
-    field("service_secret_path", "serviceSecretPath", "secretPath", Text),
+    field(
+        "service_secret_path",
+        "serviceSecretPath",
+        "secretPath",
+        Text,
+    ),
 ];
 
 const TLS: &[Field] = &[
@@ -147,17 +202,37 @@ const UPDATE: &[Field] = &[
     field("auto_promote", "autoPromote", "autoPromote", Flag),
     field("auto_revert", "autoRevert", "autoRevert", Flag),
     field("canary", "canary", "canary", Number),
-    field("healthy_deadline", "healthyDeadline", "healthyDeadline", Text),
+    field(
+        "healthy_deadline",
+        "healthyDeadline",
+        "healthyDeadline",
+        Text,
+    ),
     field("max_parallel", "maxParallel", "maxParallel", Number),
     field("min_healthy_time", "minHealthyTime", "minHealthyTime", Text),
-    field("progress_deadline", "progressDeadline", "progressDeadline", Text),
+    field(
+        "progress_deadline",
+        "progressDeadline",
+        "progressDeadline",
+        Text,
+    ),
 ];
 
 const JOB_CONFIG: &[Field] = &[
     field("cron", "cron", "schedule.cron", Text),
-    field("meta_required", "meta_required", "parameterized.metaRequired", Texts),
+    field(
+        "meta_required",
+        "meta_required",
+        "parameterized.metaRequired",
+        Texts,
+    ),
     field("payload", "payload", "parameterized.payload", Text),
-    field("prohibit_overlap", "prohibit_overlap", "schedule.prohibitOverlap", Flag),
+    field(
+        "prohibit_overlap",
+        "prohibit_overlap",
+        "schedule.prohibitOverlap",
+        Flag,
+    ),
     field("type", "type", "type", Text),
 ];
 
@@ -556,9 +631,7 @@ fn put(object: &mut Map<String, Json>, place: &str, value: Json) {
 fn whole(number: &serde_json::Number) -> Json {
     match number.as_f64() {
         #[expect(clippy::cast_possible_truncation, reason = "whole and small")]
-        Some(float)
-            if !number.is_i64() && float.fract() == 0.0 && float.abs() < 9e15 =>
-        {
+        Some(float) if !number.is_i64() && float.fract() == 0.0 && float.abs() < 9e15 => {
             (float as i64).into()
         }
         _ => Json::Number(number.clone()),

@@ -370,9 +370,10 @@ impl Plugin {
         text_of(&member.value, &self.path_of(name), findings).filter(|text| !text.is_empty())
     }
 
-    /// A text that is never shown.
+    /// A text that is never shown. One that stands in the file itself is warned of: the file goes where the sources go.
     pub(super) fn secret(&self, name: &str, findings: &mut Findings) -> Option<Secret> {
         let member = self.settings.get(name)?;
+        warn_of_plain(name, &member.value, &self.path_of(name), findings);
         secret_of(&member.value, &self.path_of(name), findings)
     }
 
@@ -417,21 +418,39 @@ impl Plugin {
             .iter()
             .filter(|member| !member.value.is_null())
             .filter_map(|member| {
-                Some((
-                    member.key.clone(),
-                    text_of(&member.value, &path, findings)?,
-                ))
+                Some((member.key.clone(), text_of(&member.value, &path, findings)?))
             })
             .collect()
     }
 }
 
+/// Settings that prove who asks. User names are none.
+const CREDENTIALS: [&str; 4] = ["nomad_token", "password", "registry_token", "secret_id"];
+
+/// Warns of a credential that is written out.
+pub(super) fn warn_of_plain(name: &str, value: &Value, path: &str, findings: &mut Findings) {
+    let is_from_outside = value.is_foreign || value.of_environment.is_some();
+    let Kind::Text(text) = &value.kind else {
+        return;
+    };
+    let is_plain = !is_from_outside && !text.is_empty() && !text.starts_with("var.");
+    if is_plain && CREDENTIALS.contains(&name) {
+        let message =
+            format!("`{name}` stands in the file itself, which goes where the sources go");
+        let help =
+            "keep it in the environment: `env(\"NAME\")`, or a sensitive variable with `env`";
+        findings.warn(
+            value.at,
+            "plain-credential",
+            path,
+            message,
+            Some(help.to_owned()),
+        );
+    }
+}
+
 /// The members of a map; told when it is none.
-pub(super) fn members<'v>(
-    value: &'v Value,
-    path: &str,
-    findings: &mut Findings,
-) -> &'v [Member] {
+pub(super) fn members<'v>(value: &'v Value, path: &str, findings: &mut Findings) -> &'v [Member] {
     if let Kind::Map(members) = &value.kind {
         return members;
     }
@@ -445,7 +464,13 @@ pub(super) fn text_of(value: &Value, path: &str, findings: &mut Findings) -> Opt
     if value.is_secret {
         let message = "a sensitive variable would be shown here, in plans, images or the job";
         let help = "use it for credentials and for `config.env` only";
-        findings.error(value.at, "secret-in-plain", path, message, Some(help.to_owned()));
+        findings.error(
+            value.at,
+            "secret-in-plain",
+            path,
+            message,
+            Some(help.to_owned()),
+        );
         return None;
     }
     let text = value.text();

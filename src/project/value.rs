@@ -15,6 +15,17 @@ pub(super) struct Value {
     pub(super) is_secret: bool,
     /// It was not written by hand: text of the environment or of a flag is never expanded once more.
     pub(super) is_foreign: bool,
+    /// A text of the environment is in it, which may be a secret that nobody called one.
+    pub(super) of_environment: Option<Origin>,
+}
+
+/// Which text of the environment a value is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It is that variable.
+    Variable(String),
+    /// There is more to it.
+    Mixed,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +62,7 @@ impl Value {
             at,
             is_secret: false,
             is_foreign: false,
+            of_environment: None,
         }
     }
 

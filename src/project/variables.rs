@@ -13,7 +13,7 @@ use hcl::edit::visit::{Visit, visit_traversal};
 use super::body::{Fields, label};
 use super::evaluate::{Lookup, Scope, evaluate, variable_name};
 use super::text::{At, Findings, listed, meant, shown};
-use super::value::{Kind, Value};
+use super::value::{Kind, Origin, Value};
 use crate::secret::Secret;
 
 /// Attributes of a `variable` block. Source: contract 7.1.
@@ -95,7 +95,14 @@ pub(super) fn read(
     let mut variables = Variables::default();
     let order = order(&declared, findings);
     for name in order {
-        let value = value_of(&declared[&name], given, environment, &variables, file, findings);
+        let value = value_of(
+            &declared[&name],
+            given,
+            environment,
+            &variables,
+            file,
+            findings,
+        );
         variables.0.insert(name, value);
     }
     // Those in circles have no value.
@@ -140,7 +147,13 @@ fn declare<'b>(
         Some(Kind::Bool(flag)) => *flag,
         Some(_) => {
             let at = sensitive.expect("matched above").at;
-            findings.error(at, "wrong-type", &path, "`sensitive` is `true` or `false`", None);
+            findings.error(
+                at,
+                "wrong-type",
+                &path,
+                "`sensitive` is `true` or `false`",
+                None,
+            );
             // The careful reading.
             true
         }
@@ -287,7 +300,10 @@ fn circles(
             names.push("…".to_owned());
         }
         names.push(shown(at));
-        let message = format!("variables need each other in a circle: {}", names.join(" → "));
+        let message = format!(
+            "variables need each other in a circle: {}",
+            names.join(" → ")
+        );
         let one = &declared[at];
         findings.error(
             one.at,
@@ -313,14 +329,21 @@ fn value_of(
         at: one.at,
         is_secret: one.is_secret,
         is_foreign: true,
+        of_environment: None,
     };
-    let from_environment = || one.env.iter().find_map(|name| environment(name));
+    let from_environment = || {
+        let mut names = one.env.iter();
+        names.find_map(|name| Some((name, environment(name)?)))
+    };
     let mut value = if let Some(text) = given.flags.get(&one.name) {
         foreign(text.expose().to_owned())
     } else if let Some(value) = given.files.get(&one.name) {
         value.clone()
-    } else if let Some(text) = from_environment() {
-        foreign(text)
+    } else if let Some((name, text)) = from_environment() {
+        Value {
+            of_environment: Some(Origin::Variable(name.clone())),
+            ..foreign(text)
+        }
     } else if let Some(default) = one.default {
         let scope = Scope {
             environment,
@@ -368,7 +391,13 @@ fn undeclared(given: &Given, variables: &Variables, findings: &mut Findings) {
         if !variables.0.contains_key(name) {
             let message = format!("--var names `{}`, which is not declared", shown(name));
             let help = Some(meant(name, variables.names())).filter(|_| !variables.0.is_empty());
-            findings.error(At::default(), "undeclared-variable", "variable", message, help);
+            findings.error(
+                At::default(),
+                "undeclared-variable",
+                "variable",
+                message,
+                help,
+            );
         }
     }
     for (name, value) in &given.files {

@@ -56,7 +56,13 @@ fn init_writes_a_project_file_of_what_it_sees_and_never_overwrites() {
     }
     // What it wrote is what the other commands take.
     let path = stage.folder().join("cloudstation.hcl");
-    stage.lab.env.cs(["convert"]).arg(&path).run().assert_code(0);
+    stage
+        .lab
+        .env
+        .cs(["convert"])
+        .arg(&path)
+        .run()
+        .assert_code(0);
     stage.write("cloudstation.hcl", "mine");
     let again = stage.on_project("init").args(["-o", "json"]).run();
     again.assert_code(0);
@@ -88,7 +94,8 @@ fn init_reports_what_it_saw_and_writes_nothing_on_a_dry_run() {
     assert_eq!(report["summary"]["port"], Value::Null);
     let content = report["results"][0]["content"].as_str().unwrap();
     assert!(
-        content.contains("image = \"registry.example.com/team/web\"") && content.contains("tag = \"2\""),
+        content.contains("image = \"registry.example.com/team/web\"")
+            && content.contains("tag = \"2\""),
         "{content}"
     );
     assert!(!stage.folder().join("cloudstation.hcl").exists());
@@ -104,9 +111,18 @@ fn init_writes_a_spec_that_is_valid() {
         .run()
         .assert_code(0);
     let path = stage.folder().join("cloudstation.yaml");
-    stage.lab.env.cs(["validate"]).arg(&path).run().assert_code(0);
+    stage
+        .lab
+        .env
+        .cs(["validate"])
+        .arg(&path)
+        .run()
+        .assert_code(0);
     let text = stage.read("cloudstation.yaml");
-    assert!(text.contains("path: '.'") && text.contains("port: 9000"), "{text}");
+    assert!(
+        text.contains("path: '.'") && text.contains("port: 9000"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -133,13 +149,22 @@ fn a_project_is_shown_as_its_workloads_with_references_for_secrets() {
     assert!(!format!("{ended:?}").contains("canary-password"));
     // It is a spec like any other.
     let spec = stage.lab.env.file("spec.yaml", &ended.stdout);
-    stage.lab.env.cs(["validate"]).arg(&spec).run().assert_code(0);
+    stage
+        .lab
+        .env
+        .cs(["validate"])
+        .arg(&spec)
+        .run()
+        .assert_code(0);
 }
 
 #[test]
 fn what_is_wrong_with_a_job_is_told_where_it_stands_in_the_project_file() {
     let stage = Stage::new();
-    let text = READY.replace("port = 8080", "port = 8080, public = true, domain = \"a b\"");
+    let text = READY.replace(
+        "port = 8080",
+        "port = 8080, public = true, domain = \"a b\"",
+    );
     stage.write("cloudstation.hcl", &text);
     let path = stage.folder().join("cloudstation.hcl");
     let ended = stage.lab.env.cs(["convert"]).arg(&path).run();
@@ -159,11 +184,25 @@ fn params_become_two_files_on_standard_output_or_in_a_folder_that_is_not_overwri
     let stage = Stage::new();
     let params = json!({"jobId": "shop", "deploymentId": "d", "serviceId": "s", "imageName": "nginx", "nomadToken": "canary"});
     let params = stage.lab.env.file("params.json", params.to_string());
-    let convert = || stage.lab.env.cs(["convert", "--to", "hcl", "--params"]).arg(&params);
+    let convert = || {
+        stage
+            .lab
+            .env
+            .cs(["convert", "--to", "hcl", "--params"])
+            .arg(&params)
+    };
     let ended = convert().run();
     ended.assert_code(0);
-    assert!(ended.stdout.starts_with("# ==> cloudstation.hcl <==\nproject = \"shop\"\n"));
-    assert!(ended.stdout.contains("# ==> vars.hcl <==\njob_name = \"shop\"\n"));
+    assert!(
+        ended
+            .stdout
+            .starts_with("# ==> cloudstation.hcl <==\nproject = \"shop\"\n")
+    );
+    assert!(
+        ended
+            .stdout
+            .contains("# ==> vars.hcl <==\njob_name = \"shop\"\n")
+    );
     assert!(!ended.stdout.contains("canary"));
     let json = convert().args(["-o", "json"]).run().document();
     assert!(json["vars.hcl"].as_str().unwrap().starts_with("job_name"));
@@ -174,7 +213,13 @@ fn params_become_two_files_on_standard_output_or_in_a_folder_that_is_not_overwri
     convert().arg("--out").arg(&folder).run().assert_code(2);
     // And back.
     let back = folder.join("cloudstation.hcl");
-    let spec = stage.lab.env.cs(["convert"]).arg(&back).var("NOMAD_TOKEN", "canary").run();
+    let spec = stage
+        .lab
+        .env
+        .cs(["convert"])
+        .arg(&back)
+        .var("NOMAD_TOKEN", "canary")
+        .run();
     spec.assert_code(0);
     assert!(spec.stdout.contains("deploymentId: d") && !spec.stdout.contains("canary"));
 }
@@ -199,7 +244,10 @@ fn a_dry_build_names_builders_and_image_and_touches_nothing() {
     let image = &report["results"][0];
     assert_eq!(image["image"], "r.example/team/web:7");
     assert_eq!(image["pushed"], "r.example/team/web:7");
-    assert_eq!(image["builders"], json!(["nixpacks", "csdocker", "railpack"]));
+    assert_eq!(
+        image["builders"],
+        json!(["nixpacks", "csdocker", "railpack"])
+    );
 }
 
 #[test]
@@ -245,7 +293,10 @@ fn a_dry_up_shows_the_plan_and_writes_nothing() {
     let text = stage.on_project("up").arg("--dry-run").run();
     text.assert_code(0);
     assert!(text.stdout.contains("web"), "{}", text.stdout);
-    let json = stage.on_project("up").args(["--dry-run", "-o", "json"]).run();
+    let json = stage
+        .on_project("up")
+        .args(["--dry-run", "-o", "json"])
+        .run();
     json.assert_code(0);
     let report = json.document();
     assert_eq!(report["outcome"], "planned");
@@ -268,7 +319,11 @@ fn an_app_is_chosen_by_name_and_a_wrong_name_is_told() {
     assert!(stage.lab.job("api").is_some() && stage.lab.job("web").is_none());
     let ended = stage.on_project("up").args(["--app", "wbe"]).run();
     ended.assert_code(2);
-    assert!(ended.stderr.contains("did you mean `web`?"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("did you mean `web`?"),
+        "{}",
+        ended.stderr
+    );
     let ended = stage.on_project("deploy").args(["--image", "x:1"]).run();
     ended.assert_code(2);
 }

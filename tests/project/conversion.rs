@@ -53,7 +53,9 @@ fn read_back(written: &Written) -> Project {
 /// The job of params, and the job of the files that are written of them.
 fn both(task: Task, params: &Value) -> (Value, Value) {
     let params = deploy_params(task, params);
-    let mut direct = convert(&params, &ConvertOptions::default()).unwrap().workload;
+    let mut direct = convert(&params, &ConvertOptions::default())
+        .unwrap()
+        .workload;
     if task.builds() && params.build.builder.is_empty() {
         // Without a name the file asks for railpack.
         apply_builder(&mut direct, "railpack");
@@ -62,7 +64,11 @@ fn both(task: Task, params: &Value) -> (Value, Value) {
     let mut back = project.apps[0].workload().clone();
     if let Some(pull) = &mut back.spec.pull {
         // Where it goes is known when it is pushed.
-        pull.authenticate = direct.spec.pull.as_ref().is_some_and(|pull| pull.authenticate);
+        pull.authenticate = direct
+            .spec
+            .pull
+            .as_ref()
+            .is_some_and(|pull| pull.authenticate);
     }
     (job(&direct), job(&back))
 }
@@ -106,7 +112,10 @@ fn a_repository_task_becomes_a_project_that_builds_pushes_and_deploys_the_same()
     assert_eq!(build.builder.as_deref(), Some("csdocker"));
     assert_eq!(build.root_directory.as_deref(), Some("app"));
     assert_eq!(build.dockerfile.as_deref(), Some("docker/Dockerfile"));
-    assert_eq!(build.image.as_deref(), Some("registry.example.com/acme/shop"));
+    assert_eq!(
+        build.image.as_deref(),
+        Some("registry.example.com/acme/shop")
+    );
     assert_eq!(build.tag.as_deref(), Some("1.0"));
     assert_eq!(build.args["A"], "1");
     assert_eq!(build.env["B"], "2");
@@ -129,8 +138,16 @@ fn without_a_push_there_is_neither_registry_nor_variables_for_it() {
     let mut params = repository();
     params["build"]["disablePush"] = true.into();
     let written = written(&deploy_params(Task::DeployRepository, &params));
-    assert!(!written.project.contains("registry {"), "{}", written.project);
-    assert!(!written.project.contains("variable \""), "{}", written.project);
+    assert!(
+        !written.project.contains("registry {"),
+        "{}",
+        written.project
+    );
+    assert!(
+        !written.project.contains("variable \""),
+        "{}",
+        written.project
+    );
     let project = read_back(&written);
     let build = project.apps[0].workload().spec.build.clone().unwrap();
     assert!(build.push.unwrap().disabled);
@@ -322,7 +339,12 @@ app "web" {
     variables = { count = var.count_of, network = [{ port = 8080 }] }
   }
   config {
-    env = { LEVEL = "info", DATABASE = "pg://u:${var.password}@db" }
+    env = {
+      LEVEL    = "info"
+      DATABASE = "pg://u:${var.password}@db"
+      PLAIN    = env("DB_PASSWORD")
+      SIGNED   = "for-$WHO"
+    }
   }
 }
 variable "count_of" { default = 3 }
@@ -358,7 +380,10 @@ fn variables_functions_and_the_environment_mean_what_the_contract_says() {
     assert_eq!(build.root_directory.as_deref(), Some("services/acme/app"));
     assert_eq!(build.builder.as_deref(), Some("csdocker"));
     assert_eq!(build.dockerfile.as_deref(), Some("Dockerfile.dev"));
-    assert_eq!(build.image.as_deref(), Some("registry.example.com/acme/web"));
+    assert_eq!(
+        build.image.as_deref(),
+        Some("registry.example.com/acme/web")
+    );
     assert_eq!(build.tag.as_deref(), Some("1"), "the registry's tag wins");
     assert_eq!(build.env["HOME"], "/home/x");
     assert_eq!(build.env["PATH"], "x-$");
@@ -373,6 +398,16 @@ fn variables_functions_and_the_environment_mean_what_the_contract_says() {
         EnvValue::Reference(SecretRef::env("DATABASE"))
     );
     assert_eq!(app.environment["DATABASE"].expose(), "pg://u:pa$HOME@db");
+    // What comes out of the environment is referred to, too: nobody knows what it is.
+    assert_eq!(
+        spec.env["PLAIN"],
+        EnvValue::Reference(SecretRef::env("DB_PASSWORD"))
+    );
+    assert_eq!(
+        spec.env["SIGNED"],
+        EnvValue::Reference(SecretRef::env("SIGNED"))
+    );
+    assert_eq!(app.environment["SIGNED"].expose(), "for-anna");
     assert_eq!(app.secrets["REGISTRY_PASSWORD"].expose(), "pa$HOME");
     assert_eq!(app.secrets["REGISTRY_USERNAME"].expose(), "me");
     let shown = format!("{read:?}");
@@ -403,7 +438,9 @@ fn two_apps_that_mean_different_secrets_by_one_name_do_not_share_them() {
         let EnvValue::Reference(reference) = &app.workload().spec.env["KEY"] else {
             panic!("a sensitive value is a reference");
         };
-        app.environment[reference.from_env.as_deref().unwrap()].expose().to_owned()
+        app.environment[reference.from_env.as_deref().unwrap()]
+            .expose()
+            .to_owned()
     };
     assert_eq!((of(0).as_str(), of(1).as_str()), ("one", "two"));
 }

@@ -57,7 +57,10 @@ fn fixtures() -> Vec<PathBuf> {
 
 #[test]
 fn every_invalid_project_gives_its_findings_with_line_and_column() {
-    #[expect(clippy::disallowed_methods, reason = "the switch of whoever renews them")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the switch of whoever renews them"
+    )]
     let renews = std::env::var_os("CS_RENEW_SNAPSHOTS").is_some();
     let mut wrong = Vec::new();
     for path in fixtures() {
@@ -139,11 +142,7 @@ fn findings_never_repeat_a_secret() {
 #[test]
 fn a_huge_file_and_a_deep_one_are_refused_at_once() {
     let long = format!("project = \"a\" # {}", "x".repeat(2 << 20));
-    let deep = format!(
-        "project = {}1{}",
-        "[".repeat(100_000),
-        "]".repeat(100_000)
-    );
+    let deep = format!("project = {}1{}", "[".repeat(100_000), "]".repeat(100_000));
     let blocks = "a {\n".repeat(50_000);
     for (text, code) in [
         (long, "too-large"),
@@ -176,7 +175,8 @@ fn a_long_row_of_variables_is_no_trouble_and_doubling_has_an_end() {
     let read = project(&row, &Around::default()).unwrap();
     assert_eq!(read.name, "a");
 
-    let mut doubling = String::from("project = var.v40\nvariable \"v0\" { default = \"aaaaaaaa\" }\n");
+    let mut doubling =
+        String::from("project = var.v40\nvariable \"v0\" { default = \"aaaaaaaa\" }\n");
     for number in 1..=40 {
         let before = number - 1;
         writeln!(

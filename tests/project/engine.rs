@@ -20,7 +20,8 @@ fn up_builds_an_image_that_stays_in_the_engine_under_a_name_that_follows_its_con
         "{first}"
     );
     assert!(workshop.engine.has_image(&first));
-    let port = &stage.lab.job("web").unwrap()["TaskGroups"][0]["Networks"][0]["DynamicPorts"][0]["To"];
+    let port =
+        &stage.lab.job("web").unwrap()["TaskGroups"][0]["Networks"][0]["DynamicPorts"][0]["To"];
     assert_eq!(port, &Value::from(8080), "seen in the image");
     // The same again is the same job.
     let again = stage.on_project("up").args(["-o", "json"]).run();
@@ -97,7 +98,11 @@ fn flags_alone_build_and_deploy_a_folder() {
         .args(["--image", &format!("{}:dev", workshop.image)])
         .run()
         .assert_code(0);
-    assert!(workshop.engine.has_image(&format!("{}:dev", workshop.image)));
+    assert!(
+        workshop
+            .engine
+            .has_image(&format!("{}:dev", workshop.image))
+    );
     stage
         .on_project("up")
         .args(["--app", "alone", "--tag", "3"])
@@ -138,7 +143,11 @@ fn a_build_that_fails_ends_the_command_with_the_last_lines_of_the_builder() {
     let report = ended.document();
     assert_eq!(report["outcome"], "failed");
     assert_eq!(images(&report)[0]["outcome"], "failed");
-    assert!(images(&report)[0]["logTail"].to_string().contains("it-says-why"));
+    assert!(
+        images(&report)[0]["logTail"]
+            .to_string()
+            .contains("it-says-why")
+    );
     assert!(stage.lab.job("web").is_none());
 }
 

@@ -3,6 +3,7 @@
 mod commands;
 mod conversion;
 mod diagnostics;
+mod docs;
 mod engine;
 mod packs;
 mod stage;

@@ -83,10 +83,7 @@ fn a_pack_is_rendered_by_the_program_and_goes_through_the_loop() {
     let ended = up().args(["--log-level", "trace"]).run();
     ended.assert_code(0);
     let job = stage.lab.job("hello").expect("the rendered job");
-    assert_eq!(
-        job["TaskGroups"][0]["Tasks"][0]["Env"]["KEY"],
-        "canary-key"
-    );
+    assert_eq!(job["TaskGroups"][0]["Tasks"][0]["Env"]["KEY"], "canary-key");
     let arguments = std::fs::read_to_string(&notes).unwrap();
     let mut lines = arguments.lines();
     assert_eq!(
@@ -102,7 +99,10 @@ fn a_pack_is_rendered_by_the_program_and_goes_through_the_loop() {
         render.contains(" --registry=mine --ref=v2 ") && render.ends_with(" hello"),
         "{render}"
     );
-    assert!(lines.all(|line| line.starts_with("-rw-------")), "{arguments}");
+    assert!(
+        lines.all(|line| line.starts_with("-rw-------")),
+        "{arguments}"
+    );
     assert!(!arguments.contains("canary"), "{arguments}");
     let said = format!("{ended:?}");
     assert!(!said.contains("canary"), "{said}");
@@ -129,16 +129,27 @@ fn without_the_program_it_is_named_with_what_to_do() {
     let ended = stage.on_project("up").run();
     ended.assert_code(3);
     assert!(
-        ended.stderr.contains("`nomad-pack`, which is not on PATH: install it")
+        ended
+            .stderr
+            .contains("`nomad-pack`, which is not on PATH: install it")
             && ended.stderr.contains("cloudstation.hcl:"),
         "{}",
         ended.stderr
     );
     // The built-in pack needs none.
     let built_in = PROJECT
-        .replace("pack            = \"hello\"", "pack            = \"cloudstation\"")
-        .replace("variables       = { key = var.key }", "variables       = { image = \"nginx:1\" }")
-        .replace("registry_source = \"https://user:canary-login@git.example/packs\"", "");
+        .replace(
+            "pack            = \"hello\"",
+            "pack            = \"cloudstation\"",
+        )
+        .replace(
+            "variables       = { key = var.key }",
+            "variables       = { image = \"nginx:1\" }",
+        )
+        .replace(
+            "registry_source = \"https://user:canary-login@git.example/packs\"",
+            "",
+        );
     stage.write("cloudstation.hcl", &built_in);
     stage.on_project("up").arg("--dry-run").run().assert_code(0);
 }

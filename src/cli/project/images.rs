@@ -121,7 +121,9 @@ pub(in crate::cli) async fn make(
         };
         match result {
             Ok(found) => {
-                made.reference = Some(found.reference.clone());
+                // A pack brings its own images.
+                made.reference =
+                    Some(found.reference.clone()).filter(|reference| !reference.is_empty());
                 made.pushed = target
                     .as_ref()
                     .filter(|_| wanted.reach == Reach::Registry && found.image.is_some())
@@ -257,6 +259,23 @@ pub(in crate::cli) async fn stoppable<T>(
         done = work => Ok(done),
         () = stop => {
             exit::complain("stopped at once", None);
+            Err(10)
+        }
+    }
+}
+
+/// Runs work that only looks: it is dropped at the first signal.
+///
+/// # Errors
+/// A signal; exit code 10.
+pub(in crate::cli) async fn interruptible<T>(work: impl Future<Output = T>) -> Result<T, u8> {
+    let mut signals = Signals::catch();
+    // Cancel-safe: nothing has been written, and what was started ends with the work.
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        () = signals.first() => {
+            exit::complain("stopped before anything was written to the cluster", None);
             Err(10)
         }
     }

@@ -47,8 +47,9 @@ pub(in crate::cli) struct Loaded {
     /// Name of the project; of specs there is none.
     pub(in crate::cli) name: Option<String>,
     pub(in crate::cli) apps: Vec<App>,
-    /// The environment, with the values of what the jobs' environments refer to.
     pub(in crate::cli) environment: Environment,
+    /// The environment with the values of what the jobs' environments refer to, for them alone.
+    pub(in crate::cli) references: Environment,
     /// Everything that must not be shown.
     pub(in crate::cli) secrets: Vec<Secret>,
 }
@@ -167,6 +168,7 @@ impl ProjectArgs {
             name: None,
             apps,
             environment: context.environment.clone(),
+            references: context.environment.clone(),
             secrets: Vec::new(),
         })
     }
@@ -211,6 +213,7 @@ impl ProjectArgs {
                 secrets: BTreeMap::new(),
             }],
             environment: context.environment.clone(),
+            references: context.environment.clone(),
             secrets: Vec::new(),
         }
     }
@@ -295,11 +298,11 @@ pub(in crate::cli) fn of_hcl(
     let folder = file.parent().filter(|folder| *folder != Path::new(""));
     let folder = std::fs::canonicalize(folder.unwrap_or(Path::new(".")));
     let folder = folder.map_err(|error| exit::usage(error, ""))?;
-    let mut environment = context.environment.clone();
+    let mut references = context.environment.clone();
     let mut findings = Vec::new();
     for app in &project.apps {
-        environment = environment.with(&app.environment);
-        findings.extend(check(app, &environment));
+        references = references.with(&app.environment);
+        findings.extend(check(app, &references));
     }
     if !findings.is_empty() {
         findings.iter().for_each(exit::finding);
@@ -315,16 +318,13 @@ pub(in crate::cli) fn of_hcl(
     Ok(Loaded {
         name: Some(project.name),
         apps: apps.collect(),
-        environment,
+        environment: context.environment.clone(),
+        references,
         secrets: project.secrets,
     })
 }
 
-fn read_project(
-    context: &Context,
-    file: &Path,
-    variables: &VariableArgs,
-) -> Result<Project, u8> {
+fn read_project(context: &Context, file: &Path, variables: &VariableArgs) -> Result<Project, u8> {
     let text = text_of(file)?;
     let flags = flags(&variables.var)?;
     let mut variable_files = Vec::new();
@@ -371,7 +371,10 @@ fn text_of(path: &Path) -> Result<String, u8> {
     let bytes = input::read(path).map_err(|error| exit::usage(error, ""))?;
     String::from_utf8(bytes).map_err(|_| {
         exit::usage(
-            format!("{} is no text: it has bytes that are no UTF-8", path.display()),
+            format!(
+                "{} is no text: it has bytes that are no UTF-8",
+                path.display()
+            ),
             "",
         )
     })
@@ -422,6 +425,12 @@ pub(in crate::cli) fn adjust(app: &mut App, build: &BuildArgs, name: Option<&str
     };
     let spec = &mut workload.spec;
     if spec.source.image.is_some() {
+        if build.builder.is_some() || build.tag.is_some() || name.is_some() {
+            exit::warn(&format!(
+                "{}: nothing is built of it, so what the flags say about building is not used",
+                app.name
+            ));
+        }
         return;
     }
     let given = spec.build.get_or_insert_default();

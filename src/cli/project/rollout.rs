@@ -31,9 +31,9 @@ use crate::manifests::{self, Manifest, Request};
 use crate::project::{Deploy, Pack};
 use crate::secret::Secret;
 use crate::set::plan::Allowed;
-use crate::spec::Resource;
 use crate::spec::relations::OnFailure;
 use crate::spec::workload::Cluster;
+use crate::spec::{Resource, Span};
 
 /// Flags of commands that deploy a project.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -52,6 +52,9 @@ pub(in crate::cli) struct DeployArgs {
     /// Do not wait for health.
     #[arg(long)]
     pub(in crate::cli) no_wait: bool,
+    /// Longest time for all of it. Default: `CS_DEADLINE`, else 15m.
+    #[arg(long, value_name = "DURATION")]
+    pub(in crate::cli) timeout: Option<Span>,
 }
 
 /// A project that can be rolled out.
@@ -84,14 +87,14 @@ impl DeployArgs {
     ) -> Result<Ready, u8> {
         let owner = self.owner(context, loaded)?;
         let config = self.connection(context, loaded)?;
-        let nomad = NomadClient::new(config.clone())
-            .map_err(|error| exit::usage(chain(&error), ""))?;
+        let nomad =
+            NomadClient::new(config.clone()).map_err(|error| exit::usage(chain(&error), ""))?;
         let manifests = manifests(loaded, &config, cancel).await?;
         let options = SetOptions {
             owner: owner.clone(),
             namespace: nomad.namespace().clone(),
             on_failure: OnFailure::Keep,
-            environment: loaded.environment.clone(),
+            environment: loaded.references.clone(),
             revision: None,
         };
         let set = prepare(manifests, options).map_err(|findings| {
@@ -182,7 +185,9 @@ async fn manifests(
     let mut manifests = Vec::new();
     for app in &loaded.apps {
         match &app.deploy {
-            Deploy::Nothing => exit::note(&format!("{}: deploy is `noop`, nothing to do", app.name)),
+            Deploy::Nothing => {
+                exit::note(&format!("{}: deploy is `noop`, nothing to do", app.name))
+            }
             Deploy::Job { .. } => {
                 let mut document = app.document.clone();
                 if let Resource::Workload(workload) = &mut document.resource {
@@ -239,7 +244,9 @@ async fn rendered(
 }
 
 fn refused(error: &PackError, app: &App) -> u8 {
-    let finding = app.document.diagnostic("pack", "spec", chain(error), None);
+    let mut finding = app.document.diagnostic("pack", "spec", chain(error), None);
+    // The path in the project file, not the one of a workload.
+    finding.path = format!("app.{}.deploy", app.name);
     exit::finding(&finding);
     match error {
         PackError::NotInstalled { .. } | PackError::Source { .. } => 3,
@@ -297,7 +304,7 @@ impl Ready {
         context: &Context,
         arguments: &DeployArgs,
         how: How,
-    ) -> Result<(SetResult, Planned), u8> {
+    ) -> Result<SetResult, u8> {
         let plan = &self.planned.plan;
         if how.is_text && plan.differs() {
             self.show(context, Detail::Plan);
@@ -328,6 +335,6 @@ impl Ready {
                 Some("repeat the same command once Nomad answers: nothing is done twice"),
             );
         }
-        Ok((result, self.planned))
+        Ok(result)
     }
 }

@@ -217,8 +217,8 @@ fn applied(item: &ItemResult) -> AppliedItem {
     }
 }
 
-/// Prints what became of each job that was not simply unchanged, failures last, and the sum.
-pub(in crate::cli) fn print(result: &SetResult, paint: Paint, took: Duration) {
+/// Prints what became of each job that was not simply unchanged, failures last, and the sum under its `title`.
+pub(in crate::cli) fn print(title: &str, result: &SetResult, paint: Paint, took: Duration) {
     let touched = result
         .items
         .iter()
@@ -259,7 +259,7 @@ pub(in crate::cli) fn print(result: &SetResult, paint: Paint, took: Duration) {
     if let Some(reason) = &result.not_pruned {
         line(paint.red("!"), "nothing was pruned", reason);
     }
-    output::line(&sum(result, took));
+    output::line(&format!("{title}: {}", sum(result, took)));
 }
 
 fn line(mark: String, name: &str, text: &str) {
@@ -326,7 +326,7 @@ fn sum(result: &SetResult, took: Duration) -> String {
     } else {
         parts.join(", ")
     };
-    format!("Apply: {parts} ({:.1} s).", took.as_secs_f64())
+    format!("{parts} ({:.1} s).", took.as_secs_f64())
 }
 
 /// The schema of the report.

@@ -146,17 +146,17 @@ impl ImageReport {
     /// One line for people; nothing about one that failed.
     pub(in crate::cli) fn text(&self) -> Option<String> {
         let image = self.image.as_deref()?;
-        let mut line = format!("{}: {image} ({})", self.app, self.message);
-        if !self.builders.is_empty() {
-            line.push_str(&format!(", builders: {}", self.builders.join(", then ")));
-        }
+        let mut about = self.message.clone();
         if let Some(builder) = self.builder.filter(|_| self.outcome == "built") {
-            line.push_str(&format!(" by {builder}"));
+            about.push_str(&format!(" by {builder}"));
         }
         if let Some(pushed) = self.pushed.as_deref().filter(|_| self.builder.is_some()) {
-            line.push_str(&format!(", pushed as {pushed}"));
+            about.push_str(&format!(", pushed as {pushed}"));
         }
-        Some(line)
+        if !self.builders.is_empty() {
+            about.push_str(&format!("; builders: {}", self.builders.join(", then ")));
+        }
+        Some(format!("{}: {image} ({about})", self.app))
     }
 
     fn has_failed(&self) -> bool {

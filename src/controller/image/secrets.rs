@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{ImageWork, NoImage};
-use crate::controller::set::secrets;
 use crate::clients::vault::{self, VaultLogin};
+use crate::controller::set::secrets;
 use crate::events::Phase as LogPhase;
 use crate::reconcile::Outcome;
 use crate::secret::Secret;

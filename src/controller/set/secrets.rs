@@ -13,10 +13,7 @@ const MAX_BYTES: u64 = 256 * 1024;
 
 /// The references that have a value. What is missing is reported by validation, with its place.
 #[must_use]
-pub fn resolve(
-    workload: &Workload,
-    environment: &Environment,
-) -> BTreeMap<SecretRef, Secret> {
+pub fn resolve(workload: &Workload, environment: &Environment) -> BTreeMap<SecretRef, Secret> {
     references(workload)
         .into_iter()
         .filter_map(|reference| Some((reference.clone(), value(reference, environment)?)))

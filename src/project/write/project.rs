@@ -188,8 +188,8 @@ fn deploy(params: &DeployParams, workload: &Workload, deploys: bool) -> Block {
     }
     if let Some(cluster) = &workload.spec.cluster {
         if cluster.token.is_some() {
-            block = block
-                .add_attribute(("nomad_token", from_environment(secret_name::NOMAD_TOKEN)));
+            block =
+                block.add_attribute(("nomad_token", from_environment(secret_name::NOMAD_TOKEN)));
         }
         block = filled(
             block,

@@ -218,7 +218,10 @@ fn network(entry: &Network) -> Expression {
 fn check(check: &HealthCheck, entry: &Network, port: i64) -> Expression {
     let path = check.path.trim();
     object([
-        ("type", text(check_type(&check.check_type, &entry.port_type))),
+        (
+            "type",
+            text(check_type(&check.check_type, &entry.port_type)),
+        ),
         ("interval", text(&period(&check.interval))),
         ("path", text(given(path, "/"))),
         ("timeout", text(&period(&check.timeout))),
@@ -245,7 +248,7 @@ fn check_type(given: &str, port_type: &str) -> &'static str {
 fn period(text: &str) -> String {
     let text = text.trim();
     let (digits, unit) = match text.char_indices().last() {
-        Some((at, last)) if matches!(last, 's' | 'm' | 'h' | 'd') => text.split_at(at),
+        Some((at, 's' | 'm' | 'h' | 'd')) => text.split_at(at),
         _ => (text, ""),
     };
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

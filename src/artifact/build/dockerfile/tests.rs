@@ -35,7 +35,9 @@ fn stages_are_read_with_platform_and_name() {
 fn the_last_stage_says_which_ports_are_exposed() {
     let exposed = |text: &str| Dockerfile::parse(text).exposed;
     assert_eq!(
-        exposed("FROM a\nEXPOSE 1\nFROM b\nEXPOSE 8080 9090/udp 70000 $PORT 81-83\nexpose 8080/TCP 443"),
+        exposed(
+            "FROM a\nEXPOSE 1\nFROM b\nEXPOSE 8080 9090/udp 70000 $PORT 81-83\nexpose 8080/TCP 443"
+        ),
         [8080, 443]
     );
     assert!(exposed("FROM a").is_empty());
