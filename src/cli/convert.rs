@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::project::VariableArgs;
-use super::project::load::of_hcl;
+use super::project::hcl::of_hcl;
 use super::{Context, exit, input, output};
 use crate::dispatch::{
     Converted, DeployParams, ErrorKind, Params, ParamsError, Task, convert, params, to_yaml,

@@ -2,6 +2,8 @@
 //!
 //! `use = "docker"` with the settings beside it, or as Waypoint wrote it, `use "docker" { … }` with the settings inside.
 
+mod known;
+
 use std::collections::BTreeMap;
 
 use hcl::edit::Span as _;
@@ -14,6 +16,7 @@ use super::text::{At, Findings, listed, meant, shown};
 use super::value::{Kind, Member, Value};
 use crate::secret::Secret;
 use crate::spec::suggest::closest;
+use known::{BUILD, DEPLOY, Known, REGISTRY, RELEASE};
 
 /// The four blocks of an app that name a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,114 +46,6 @@ impl Section {
         }
     }
 }
-
-/// A plugin of the replaced program.
-struct Known {
-    name: &'static str,
-    settings: &'static [&'static str],
-    /// Why `cs` does not do it.
-    refused: Option<&'static str>,
-}
-
-const fn known(name: &'static str, settings: &'static [&'static str]) -> Known {
-    Known {
-        name,
-        settings,
-        refused: None,
-    }
-}
-
-const fn refused(name: &'static str, why: &'static str) -> Known {
-    Known {
-        name,
-        settings: &[],
-        refused: Some(why),
-    }
-}
-
-/// Every builder takes what the generated file writes for any of them (contract 7.2).
-const BUILDER: &[&str] = &[
-    "build_args",
-    "build_cmd",
-    "context",
-    "dockerfile",
-    "env",
-    "image",
-    "name",
-    "namespace",
-    "role_id",
-    "secret_id",
-    "secrets_path",
-    "start_cmd",
-    "tag",
-    "vault_address",
-    "vault_ca_cert",
-    "vault_max_retries",
-    "vault_timeout",
-    "vault_tls_skip_verify",
-];
-
-const BUILD: [Known; 6] = [
-    known("csdocker", BUILDER),
-    known("docker", BUILDER),
-    known("nixpacks", BUILDER),
-    known("railpack", BUILDER),
-    known("noop", &["context", "image", "message", "name", "tag"]),
-    refused(
-        "goreleaser",
-        "it makes programs, and `cs` builds images that a job can run",
-    ),
-];
-
-const REGISTRY: [Known; 3] = [
-    known(
-        "docker",
-        &[
-            "auth",
-            "image",
-            "namespace",
-            "password",
-            "registry",
-            "tag",
-            "username",
-        ],
-    ),
-    known("noop", &["message"]),
-    refused(
-        "github",
-        "it publishes files, and `cs` pushes images that a job can run",
-    ),
-];
-
-const PACK: &[&str] = &[
-    "deployment_name",
-    "embedded_pack",
-    "nomad_addr",
-    "nomad_token",
-    "pack",
-    "parser_v1",
-    "registry",
-    "registry_name",
-    "registry_ref",
-    "registry_source",
-    "registry_target",
-    "registry_token",
-    "use_embedded",
-    "variable_files",
-    "variables",
-];
-
-const DEPLOY: [Known; 4] = [
-    known("nomad-pack", PACK),
-    known("nomadpack", PACK),
-    known("noop", &["message"]),
-    refused(
-        "docker",
-        "it deployed nothing; a container that Nomad runs is deployed by `nomad-pack`",
-    ),
-];
-
-const RELEASE: [Known; 1] = [known("noop", &["message"])];
 
 /// A plugin block.
 pub(super) struct Plugin {

@@ -3,6 +3,7 @@
 //! A project is a `cloudstation.hcl`, or specs of kind `Workload` at the top of a folder, or a folder alone with what the
 //! flags say.
 
+pub(super) mod hcl;
 pub(super) mod images;
 pub(super) mod load;
 pub(super) mod rollout;
