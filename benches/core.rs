@@ -13,7 +13,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use cs::clients::nomad::canonical::canonicalize;
 use cs::clients::nomad::types::{JobRecord, JobStub};
 use cs::compile::compile;
-use cs::desired::{Desired, Digest, Options, digest, validate};
+use cs::desired::{Desired, Digest, Options, validate};
 use cs::dispatch::params::DeployParams;
 use cs::dispatch::{ConvertOptions, Params, Task, convert, params};
 use cs::ids::{JobKey, ModifyIndex};
@@ -140,7 +140,7 @@ fn compiling(c: &mut Criterion) {
     group.bench_function("validate", |b| {
         b.iter(|| validate(black_box(&workload), &options()));
     });
-    group.bench_function("digest", |b| b.iter(|| digest::of(black_box(&desired))));
+    group.bench_function("digest", |b| b.iter(|| black_box(&desired).digest()));
     group.bench_function("compile", |b| b.iter(|| compile(black_box(&desired))));
     group.bench_function("to_value", |b| b.iter(|| black_box(&job).to_value()));
     group.bench_function("canonicalize", |b| {

@@ -1,194 +1,218 @@
-//! A fleet of which nothing changed: files read, validated and fingerprinted, one list call, the fast path.
+//! Fleets with the real commands: nothing changed, and everything changed. On the embedded Nomad, which counts the calls, and
+//! on a real one where its address is given.
 //!
-//! No command does this yet, so its parts are put together here and run as a process of their own (this bench, started
-//! again), to weigh them. Without the list call's share of a real Nomad: the stand-in answers from memory.
+//! The jobs have no replicas: what is measured is `cs` and Nomad's answers, not the scheduler.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cs::clients::nomad::NomadClient;
-use cs::clients::nomad::calls::jobs::JobQuery;
-use cs::clients::nomad::connection::ConnectionConfig;
-use cs::desired::{Desired, Digest};
-use cs::ids::{JobKey, ModifyIndex, Namespace};
-use cs::inventory::{Entry, Inventory, State};
-use cs::reconcile::fast::{Verdict, Wanted, verdicts};
-use cs::spec::Kind;
-use serde_json::{Value, json};
+use cs::simulator::{Options, Simulator};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::measure::{Samples, can_weigh, peak_mb, wall, weighed};
-use crate::nomad::Nomad;
 use crate::report::Report;
-use crate::validation;
+use crate::validation::{SPEC, write};
 
-pub(crate) fn measure(runtime: &Runtime, report: &mut Report) {
-    let nomad = Nomad::default();
-    let address = nomad.start(runtime);
-    let itself = std::env::current_exe().expect("a running program has a file");
-    for (size, rounds, time_bound, memory_bound) in [
-        (1_000, 9, "≤ 200 ms, 1 list call", "≤ 40 MB"),
-        (10_000, 5, "≤ 2,000 ms", "≤ 192 MB"),
-    ] {
-        let home = tempfile::tempdir().expect("a temporary directory");
-        let files = validation::write(&home, size);
-        nomad.set_list(list(&files));
-        remember(&files, home.path());
-        let mut times = Samples::default();
-        for _ in 0..rounds {
-            nomad.take();
-            times.push_ms(wall(&mut part_command(
-                Command::new(&itself),
-                home.path(),
-                &address,
-            )));
-            assert_eq!(nomad.take().0, 1, "one list call");
-        }
-        report.row(
-            &format!("{size} unchanged specs, parts of the full check as one process, ms"),
-            &times,
-            time_bound,
-        );
-        if can_weigh() {
-            let mut peaks = Samples::default();
-            let into = home.path().join("peak");
-            for _ in 0..3 {
-                wall(&mut part_command(
-                    weighed(&itself, &into),
-                    home.path(),
-                    &address,
-                ));
-                peaks.push(peak_mb(&into));
-            }
-            report.row(
-                &format!("{size} unchanged specs, peak memory, MB"),
-                &peaks,
-                memory_bound,
-            );
-        }
+/// Measures on the embedded Nomad, and on the Nomad at `real` as well.
+pub(crate) fn measure(
+    binary: &Path,
+    runtime: &Runtime,
+    real: Option<&str>,
+    sizes: &[usize],
+    report: &mut Report,
+) {
+    for size in sizes {
+        let simulator = runtime
+            .block_on(Simulator::start(Options::default()))
+            .expect("the loopback has free ports");
+        let fleet = Fleet::new(binary, *size, simulator.url.clone());
+        fleet.measure("embedded Nomad", Some(&simulator), report);
+    }
+    let Some(real) = real else { return };
+    for size in sizes {
+        let fleet = Fleet::new(binary, *size, real.to_owned());
+        fleet.measure("real Nomad", None, report);
+        fleet.delete();
     }
 }
 
-fn part_command(mut command: Command, home: &Path, address: &str) -> Command {
-    command
-        .arg("--fleet")
-        .arg(format!("{} {address}", home.display()));
-    command
+struct Fleet<'a> {
+    binary: &'a Path,
+    size: usize,
+    home: TempDir,
+    files: Vec<PathBuf>,
+    address: String,
 }
 
-fn list(files: &[PathBuf]) -> String {
-    let stubs = files.iter().zip(1u64..).map(|(file, index)| {
-        let id = validation::desired(file)[0].id.to_string();
-        let summary = json!({"Queued": 0, "Complete": 0, "Failed": 0, "Running": 2, "Starting": 0, "Lost": 0, "Unknown": 0});
-        json!({
-            "ID": id, "ParentID": "", "Name": id, "Namespace": "default", "Datacenters": ["*"],
-            "NodePool": "minions", "Multiregion": null, "Type": "service", "Priority": 50, "Periodic": false,
-            "ParameterizedJob": false, "Stop": false, "Status": "running", "StatusDescription": "",
-            "JobSummary": {
-                "JobID": id, "Namespace": "default", "Summary": {id.clone(): summary},
-                "Children": {"Pending": 0, "Running": 0, "Dead": 0}, "CreateIndex": index, "ModifyIndex": index,
-            },
-            "CreateIndex": index, "ModifyIndex": index, "JobModifyIndex": index,
-            "SubmitTime": 1_763_720_000_000_000_000u64,
-        })
-    });
-    Value::from_iter(stubs).to_string()
-}
-
-/// Writes what an earlier, converged run would remember.
-fn remember(files: &[PathBuf], home: &Path) {
-    let lines = files.iter().zip(1u64..).map(|(file, index)| {
-        let desired = &validation::desired(file)[0];
-        json!([desired.id, desired.digest.to_string(), index])
-    });
-    let inventory = Value::from_iter(lines).to_string();
-    std::fs::write(home.join("inventory"), inventory).expect("a temporary file");
-}
-
-/// The part that is measured: `HOME ADDRESS`.
-pub(crate) fn part(arguments: &str) {
-    let (home, address) = arguments.split_once(' ').expect("`HOME ADDRESS`");
-    let home = Path::new(home);
-    let namespace: Namespace = "default".parse().expect("a valid name");
-    let desired = specs(home);
-    let inventory = recalled(home, &namespace);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let list = runtime.block_on(async {
-        let config = ConnectionConfig::new(address).expect("an address of ours");
-        let nomad = NomadClient::new(config).expect("a plain connection");
-        let query = JobQuery {
-            all_namespaces: true,
-            ..JobQuery::default()
+impl<'a> Fleet<'a> {
+    fn new(binary: &'a Path, size: usize, address: String) -> Self {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let folder = home.path().join("specs");
+        fs::create_dir(&folder).expect("a fresh directory");
+        let fleet = Self {
+            binary,
+            size,
+            files: write(&folder, size),
+            home,
+            address,
         };
-        nomad
-            .jobs(&query)
-            .await
-            .expect("the stand-in answers")
-            .value
-    });
-    let keys: Vec<JobKey> = desired
-        .iter()
-        .map(|desired| JobKey {
-            namespace: namespace.clone(),
-            job: desired.id.clone(),
-        })
-        .collect();
-    let wanted: Vec<Wanted<'_>> = desired
-        .iter()
-        .zip(&keys)
-        .map(|(desired, key)| Wanted {
-            key,
-            digest: &desired.digest,
-        })
-        .collect();
-    let found = verdicts(&wanted, &inventory, &list);
-    assert!(found.iter().all(|verdict| *verdict == Verdict::Unchanged));
+        fleet.set_tag("1.0.0");
+        fleet
+    }
+
+    /// Writes the same image into all files; nothing is placed.
+    fn set_tag(&self, tag: &str) {
+        let idle = SPEC
+            .replace("replicas: 2", "replicas: 0")
+            .replace("1.4.2", tag);
+        for (number, file) in self.files.iter().enumerate() {
+            fs::write(file, crate::validation::named(&idle, number)).expect("a temporary file");
+        }
+    }
+
+    fn measure(&self, on: &str, simulator: Option<&Simulator>, report: &mut Report) {
+        let size = self.size;
+        wall(&mut self.cs(self.binary, &["apply", "--yes", "--no-wait"]));
+        let mut times = Samples::default();
+        for _ in 0..7 {
+            forget(simulator);
+            times.push_ms(wall(&mut self.cs(self.binary, &["plan"])));
+        }
+        let (time, memory) = match size {
+            1_000 => ("≤ 200 ms, 1 list call, no plan call", "≤ 40 MB"),
+            _ => ("≤ 2,000 ms", "≤ 192 MB"),
+        };
+        report.row(
+            &format!("{size} unchanged specs, `cs plan`, {on}, ms"),
+            &times,
+            time,
+        );
+        if let Some(calls) = simulator.map(Calls::of) {
+            report.row(
+                &format!("{size} unchanged specs, calls"),
+                calls.told(),
+                "1 list call",
+            );
+        }
+        self.weigh(
+            &["plan"],
+            &format!("{size} unchanged specs, `cs plan`, {on}, peak memory, MB"),
+            memory,
+            report,
+        );
+        let mut times = Samples::default();
+        let rounds = if size > 1_000 { 2 } else { 5 };
+        for round in 0..rounds {
+            self.set_tag(&format!("2.{round}.0"));
+            forget(simulator);
+            times.push_ms(wall(
+                &mut self.cs(self.binary, &["apply", "--yes", "--no-wait"]),
+            ));
+        }
+        let bound = if size == 1_000 {
+            "≤ 3,000 ms, ≤ 2 calls a job"
+        } else {
+            ""
+        };
+        report.row(
+            &format!("{size} changed specs, `cs apply --no-wait`, {on}, ms"),
+            &times,
+            bound,
+        );
+        if let Some(calls) = simulator.map(Calls::of) {
+            report.row(
+                &format!("{size} changed specs, calls"),
+                calls.told(),
+                "≤ 2 a job",
+            );
+        }
+        self.set_tag("3.0.0");
+        self.weigh(
+            &["apply", "--yes", "--no-wait"],
+            &format!("{size} changed specs, `cs apply --no-wait`, {on}, peak memory, MB"),
+            "",
+            report,
+        );
+    }
+
+    fn weigh(&self, arguments: &[&str], what: &str, bound: &str, report: &mut Report) {
+        if can_weigh() {
+            let into = self.home.path().join("peak");
+            let mut command = weighed(self.binary, &into);
+            wall(self.given(&mut command, arguments));
+            let mut peak = Samples::default();
+            peak.push(peak_mb(&into));
+            report.row(what, &peak, bound);
+        }
+    }
+
+    fn delete(&self) {
+        wall(&mut self.cs(self.binary, &["delete", "--yes", "--purge"]));
+    }
+
+    fn cs(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        self.given(&mut command, arguments);
+        command
+    }
+
+    fn given<'c>(&self, command: &'c mut Command, arguments: &[&str]) -> &'c mut Command {
+        let folder = self.home.path().join("specs");
+        command
+            .args(arguments)
+            .arg("-f")
+            .arg(folder)
+            .env_clear()
+            .env("NOMAD_ADDR", &self.address)
+            .env("CS_STATE_DIR", self.home.path().join("state"))
+            .env("HOME", self.home.path())
+    }
 }
 
-fn specs(home: &Path) -> Vec<Desired> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(home)
-        .expect("a directory of ours")
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "yaml")
-        })
-        .collect();
-    files.sort();
-    files
-        .iter()
-        .flat_map(|file| validation::desired(file))
-        .collect()
+fn forget(simulator: Option<&Simulator>) {
+    if let Some(simulator) = simulator {
+        simulator.clear_requests();
+    }
 }
 
-fn recalled(home: &Path, namespace: &Namespace) -> Inventory {
-    let text = std::fs::read_to_string(home.join("inventory")).expect("a file of ours");
-    let lines: Vec<(cs::ids::JobId, String, ModifyIndex)> =
-        serde_json::from_str(&text).expect("a file of ours");
-    let entries = lines.into_iter().map(|(job, digest, index)| {
-        let key = JobKey {
-            namespace: namespace.clone(),
-            job,
-        };
-        let entry = Entry {
-            kind: Kind::Workload,
-            digest: Digest(digest).into(),
-            index,
-            created: index.0,
-            state: State::Converged,
-            written: jiff::Timestamp::UNIX_EPOCH,
-            keep: false,
-            adopted: false,
-            failed: None,
-            hook: None,
-            revision: None,
-        };
-        (key, entry)
-    });
-    Inventory {
-        entries: entries.collect(),
+/// What the embedded Nomad was asked.
+#[derive(Default)]
+struct Calls {
+    lists: usize,
+    plans: usize,
+    jobs: usize,
+    variables: usize,
+    others: usize,
+}
+
+impl Calls {
+    fn of(simulator: &Simulator) -> Self {
+        let mut calls = Self::default();
+        for request in simulator.requests() {
+            let kind = match request.path.as_str() {
+                "/v1/jobs" if request.method == "GET" => &mut calls.lists,
+                path if path.ends_with("/plan") => &mut calls.plans,
+                path if path == "/v1/jobs" || path.starts_with("/v1/job/") => &mut calls.jobs,
+                path if path.starts_with("/v1/var") => &mut calls.variables,
+                _ => &mut calls.others,
+            };
+            *kind += 1;
+        }
+        calls
+    }
+
+    fn told(&self) -> String {
+        let Self {
+            lists,
+            plans,
+            jobs,
+            variables,
+            others,
+        } = self;
+        format!(
+            "lists {lists}, plans {plans}, reads and writes of jobs {jobs}, of the inventory {variables}, others {others}"
+        )
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `benches/run` builds the release binary and starts this with its path; the outcome is a Markdown table on standard
 //! output. Everything it talks to is its own: a stand-in for Nomad, a real nats-server, temporary directories.
+//! `--only start,reconcile,events,clone,validation,fleet` measures less; `--nomad ADDRESS` measures fleets on a real Nomad too.
 //! Nothing here fails because of a number: figures are reports. It fails when a run did not do what it is measured for.
 
 mod clone;
@@ -34,9 +35,6 @@ fn main() {
         let place = arguments.iter().position(|argument| argument == flag)?;
         arguments.get(place + 1).cloned()
     };
-    if let Some(part) = after("--fleet") {
-        return fleet::part(&part);
-    }
     // `cargo test --all-targets` starts this too; only `cargo bench` passes the flag.
     if !arguments.iter().any(|argument| argument == "--bench") || after("--binary").is_none() {
         report::say("nothing is measured without `--binary PATH`; see benches/run");
@@ -49,11 +47,35 @@ fn main() {
         .build()
         .expect("threads can be started");
     let mut report = Report::default();
-    start::measure(&binary, &mut report);
-    reconcile::measure(&binary, &runtime, &mut report);
-    events::measure(&mut report);
-    clone::measure(&binary, &mut report);
-    validation::measure(&binary, &mut report);
-    fleet::measure(&runtime, &mut report);
+    let only = after("--only");
+    let wanted = |part: &str| {
+        only.as_deref()
+            .is_none_or(|only| only.split(',').any(|one| one == part))
+    };
+    if wanted("start") {
+        start::measure(&binary, &mut report);
+    }
+    if wanted("reconcile") {
+        reconcile::measure(&binary, &runtime, &mut report);
+    }
+    if wanted("events") {
+        events::measure(&mut report);
+    }
+    if wanted("clone") {
+        clone::measure(&binary, &mut report);
+    }
+    if wanted("validation") {
+        validation::measure(&binary, &mut report);
+    }
+    if wanted("fleet") {
+        let real = after("--nomad");
+        fleet::measure(
+            &binary,
+            &runtime,
+            real.as_deref(),
+            &[1_000, 10_000],
+            &mut report,
+        );
+    }
     report.print(&machine::describe(&binary));
 }

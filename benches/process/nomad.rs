@@ -26,7 +26,6 @@ struct Inner {
     index: u64,
     calls: usize,
     registered: Option<Instant>,
-    list: Bytes,
     witness: Option<Witness>,
 }
 
@@ -40,11 +39,6 @@ impl Nomad {
         let router = Router::new().fallback(answer).with_state(self.clone());
         runtime.spawn(async move { axum::serve(listener, router).await });
         format!("http://{address}")
-    }
-
-    /// What `GET /v1/jobs` answers.
-    pub(crate) fn set_list(&self, list: String) {
-        self.lock().list = list.into();
     }
 
     pub(crate) fn set_witness(&self, witness: Option<Witness>) {
@@ -72,9 +66,8 @@ async fn answer(State(nomad): State<Nomad>, method: Method, uri: Uri, body: Byte
     if let Some(witness) = &mut inner.witness {
         witness();
     }
-    let body = match (method, uri.path()) {
+    let body: Bytes = match (method, uri.path()) {
         (Method::PUT, "/v1/jobs") => inner.register(&body).to_string().into(),
-        (Method::GET, "/v1/jobs") => inner.list.clone(),
         (Method::GET, path) => match inner.read(path) {
             Some(value) => value.to_string().into(),
             None => return (StatusCode::NOT_FOUND, "job not found").into_response(),

@@ -1,95 +1,104 @@
-//! Files of 41 lines, read, parsed and validated.
+//! Files of 41 lines, validated by the command, and by kubeconform with the same JSON Schema.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
-
-use cs::desired::{Desired, Options, validate};
-use cs::spec::parse::parse;
-use tempfile::TempDir;
+use std::time::Duration;
 
 use crate::measure::{Samples, can_weigh, peak_mb, wall, weighed};
 use crate::report::Report;
 
-const FILES: usize = 1_000;
-const SPEC: &str = include_str!("../../specs/web.yaml");
+const FILES: usize = 6_000;
+/// A spec as people write them.
+pub(crate) const SPEC: &str = include_str!("../../specs/web.yaml");
+const SCHEMAS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/schemas/cloudstation.io_v1.json"
+);
+const PEER: &str = "kubeconform";
 
 pub(crate) fn measure(binary: &Path, report: &mut Report) {
     let home = tempfile::tempdir().expect("a temporary directory");
-    let files = write(&home, FILES);
-    let (mut single, mut double, mut process) =
+    write(home.path(), FILES);
+    let has_peer = Command::new(PEER).arg("-v").output().is_ok();
+    let (mut ours, mut theirs, mut ratio) =
         (Samples::default(), Samples::default(), Samples::default());
-    for _ in 0..9 {
-        single.push(rate(|| files.iter().for_each(|file| drop(desired(file)))));
-        double.push(rate(|| {
-            std::thread::scope(|scope| {
-                for half in files.chunks(FILES.div_ceil(2)) {
-                    scope.spawn(|| half.iter().for_each(|file| drop(desired(file))));
-                }
-            });
-        }));
-        process.push(rate(|| {
-            wall(&mut render(Command::new(binary), &files));
-        }));
+    // Round by round, so that whatever else the machine does falls on both alike.
+    for _ in 0..7 {
+        let mine = rate(wall(&mut validate(Command::new(binary), home.path())));
+        ours.push(mine);
+        if has_peer {
+            let peer = rate(wall(&mut conform(Command::new(PEER), home.path())));
+            theirs.push(peer);
+            ratio.push(mine / peer);
+        }
     }
-    let bound = "≥ 3 × kubeconform (18,300 by its recorded 6,100)";
-    report.row("read, parse, validate: files/s, one thread", &single, "");
     report.row(
-        "read, parse, validate: files/s, two threads",
-        &double,
-        bound,
-    );
-    report.row(
-        "`cs render` of 1,000 files (one thread, compiled and printed too): files/s",
-        &process,
+        &format!("`cs validate` of {FILES} files: files/s"),
+        &ours,
         "",
     );
+    if has_peer {
+        report.row(
+            "kubeconform, the same files and schema: files/s",
+            &theirs,
+            "peer",
+        );
+        report.row("ratio", &ratio, "≥ 3");
+    }
     if can_weigh() {
         let into = home.path().join("peak");
-        let mut peaks = Samples::default();
-        for _ in 0..3 {
-            wall(&mut render(weighed(binary, &into), &files));
-            peaks.push(peak_mb(&into));
+        let mut peak = Samples::default();
+        wall(&mut validate(weighed(binary, &into), home.path()));
+        peak.push(peak_mb(&into));
+        report.row(
+            &format!("`cs validate` of {FILES} files, peak memory, MB"),
+            &peak,
+            "",
+        );
+        if has_peer {
+            let mut peak = Samples::default();
+            wall(&mut conform(weighed(Path::new(PEER), &into), home.path()));
+            peak.push(peak_mb(&into));
+            report.row("kubeconform, peak memory, MB", &peak, "peer");
         }
-        report.row("`cs render` of 1,000 files, peak memory, MB", &peaks, "");
     }
 }
 
-fn render(mut command: Command, files: &[PathBuf]) -> Command {
-    command.arg("render");
-    for file in files {
-        command.arg("-f").arg(file);
-    }
+fn validate(mut command: Command, folder: &Path) -> Command {
+    command.arg("validate").arg(folder);
     command
 }
 
-/// Writes that many files, each with its own name.
-pub(crate) fn write(home: &TempDir, count: usize) -> Vec<PathBuf> {
+fn conform(mut command: Command, folder: &Path) -> Command {
+    command
+        .args(["-n", "2", "-schema-location", SCHEMAS])
+        .arg(folder);
+    command
+}
+
+/// Writes that many files, each a workload of its own.
+pub(crate) fn write(folder: &Path, count: usize) -> Vec<PathBuf> {
     (0..count)
         .map(|number| {
-            let file = home.path().join(format!("{number:06}.yaml"));
-            let text = SPEC.replace("name: shop\n", &format!("name: shop-{number:06}\n"));
-            std::fs::write(&file, text).expect("a temporary file");
+            let file = folder.join(format!("{number:06}.yaml"));
+            fs::write(&file, named(SPEC, number)).expect("a temporary file");
             file
         })
         .collect()
 }
 
-/// Reads one file as far as it goes without a cluster.
-pub(crate) fn desired(file: &Path) -> Vec<Desired> {
-    let text = std::fs::read_to_string(file).expect("a file of ours");
-    let options = Options::new("bench".parse().expect("a valid owner"));
-    let documents = parse(&file.to_string_lossy(), &text).expect("a valid spec");
-    documents
-        .iter()
-        .map(|document| validate(document.workload().unwrap(), &options).expect("a valid spec"))
-        .collect()
+/// The spec with names of its own.
+pub(crate) fn named(spec: &str, number: usize) -> String {
+    spec.replace("name: shop\n", &format!("name: shop-{number:06}\n"))
+        .replace("domain: shop\n", &format!("domain: shop-{number:06}\n"))
+        .replace(
+            "shop.example.com\n",
+            &format!("shop-{number:06}.example.com\n"),
+        )
 }
 
-fn rate(work: impl FnOnce()) -> f64 {
-    let began = Instant::now();
-    work();
-    #[expect(clippy::cast_precision_loss, reason = "a thousand")]
-    let files = FILES as f64;
-    files / began.elapsed().as_secs_f64()
+#[expect(clippy::cast_precision_loss, reason = "some thousands")]
+fn rate(took: Duration) -> f64 {
+    FILES as f64 / took.as_secs_f64()
 }

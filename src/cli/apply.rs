@@ -10,8 +10,7 @@ use super::confirm::Harm;
 use super::plan::{self, Format};
 use super::set::{Ready, SetArgs};
 use super::show_plan::{self, Detail};
-use super::signals::Signals;
-use super::{Context, block_on, confirm, exit, live, output, report};
+use super::{Context, block_on, confirm, exit, live, output, report, set};
 use crate::clients::nomad::NomadClient;
 use crate::controller::converge::Until;
 use crate::controller::set::apply::{ApplyOptions, Ending, SetResult, SetRun, notes};
@@ -121,7 +120,11 @@ async fn apply(context: &Context, mut arguments: Arguments) -> Result<u8, u8> {
         OnFailureWord::RevertSet => OnFailure::RevertSet,
     };
     let asks = arguments.dry_run || confirm::can_ask() && !arguments.yes;
-    let mut ready = arguments.set.ready(context, on_failure, asks).await?;
+    let ready = arguments.set.ready(context, on_failure, asks).await;
+    let mut ready = ready.map_err(|code| match arguments.dry_run {
+        true => plan::not_shown(code),
+        false => code,
+    })?;
     if let Some(sealed) = &sealed {
         still_holds(sealed, &ready.sealed())?;
     }
@@ -215,7 +218,6 @@ pub(super) async fn carry_out(
     options: ApplyOptions,
 ) -> Result<SetResult, u8> {
     let cancel = CancellationToken::new();
-    let mut signals = Signals::catch();
     let (sender, received) = notes();
     let plan = &parts.planned.plan;
     let jobs = plan.count(crate::set::Change::differs) + plan.pruning.jobs.len();
@@ -232,28 +234,8 @@ pub(super) async fn carry_out(
         let run = run;
         run.run(remember).await
     };
-    let shown = live::show(received, context.interactive, jobs, |_| {});
-    let both = async { tokio::join!(work, shown).0 };
-    let stop = async {
-        signals.first().await;
-        tracing::warn!(
-            "stopping: nothing new is begun, what Nomad has begun goes on (once more to stop at once)"
-        );
-        cancel.cancel();
-        signals.first().await;
-    };
-    // Cancel-safe: a second signal means to drop what is under way.
-    tokio::select! {
-        biased;
-        result = both => Ok(result),
-        () = stop => {
-            exit::complain(
-                "stopped at once; what was written so far may not be remembered yet",
-                Some("repeat the same command: what stands already is found to stand"),
-            );
-            Err(10)
-        }
-    }
+    let attended = live::attend(context, received, jobs, &cancel, work).await;
+    attended.ok_or(10)
 }
 
 fn conclude(
@@ -267,18 +249,11 @@ fn conclude(
     match format {
         Format::Text => report::apply::print("Apply", result, context.paint, took),
         Format::Json => {
-            let report = report::apply::ApplyReport::new(&ready.planned.plan, result, code, took);
+            let report = report::apply::ApplyReport::new(result, code, took);
             output::line(&report.line());
         }
     }
-    if let Some(why) = ready.remember.failure() {
-        exit::complain(
-            &format!("what was done could not be remembered: {why}"),
-            Some("repeat the same command once Nomad answers: nothing is done twice"),
-        );
-        return code.max(1);
-    }
-    code
+    code.max(set::say_what_is_remembered(&ready.remember))
 }
 
 /// The code of the failures when all have the same, else 1; 0 without any.

@@ -8,9 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::cluster::ClusterArgs;
 use super::confirm::Harm;
 use super::plan::Format;
-use super::signals::Signals;
 use super::sources::SourceArgs;
-use super::{Context, block_on, confirm, exit, live, output, report, set};
+use super::{Context, block_on, confirm, live, output, report, set};
 use crate::controller::set::apply::notes;
 use crate::controller::set::deletion::{Deletion, Target, waves};
 use crate::controller::set::remember::Remember;
@@ -99,7 +98,8 @@ async fn delete(context: &Context, arguments: &Arguments) -> Result<u8, u8> {
         notes: sender,
         cancel: &cancel,
     };
-    let (present, mut results) = look(&deletion, &waves, &remember).await;
+    let is_named = !arguments.name.is_empty();
+    let (present, mut results) = look(&deletion, &waves, &remember, is_named).await;
     if let Some(code) = refused(&results) {
         print(context, arguments.output, &results, code);
         return Ok(code);
@@ -111,20 +111,13 @@ async fn delete(context: &Context, arguments: &Arguments) -> Result<u8, u8> {
         Harm::Destroys
     };
     confirm::confirm(&format!("Stop {}?", jobs.join(", ")), harm, arguments.yes).await?;
-    let Some(outcomes) = carry_out(
-        context,
-        deletion,
-        &present,
-        &mut remember,
-        received,
-        jobs.len(),
-        &cancel,
-    )
-    .await
-    else {
-        exit::complain("stopped at once", Some("repeat the same command"));
-        return Err(10);
+    let work = async {
+        // Gone with the work, which ends the show.
+        let deletion = deletion;
+        deletion.run(&present, &mut remember).await
     };
+    let outcomes = live::attend(context, received, jobs.len(), &cancel, work).await;
+    let outcomes = outcomes.ok_or(10)?;
     results.extend(outcomes);
     let code = results
         .iter()
@@ -132,14 +125,17 @@ async fn delete(context: &Context, arguments: &Arguments) -> Result<u8, u8> {
         .max()
         .unwrap_or(0);
     print(context, arguments.output, &results, code);
-    Ok(code)
+    Ok(code.max(set::say_what_is_remembered(&remember)))
 }
 
 /// The jobs that are there, and what is to be said of the others.
+///
+/// A job that files describe and that is gone is as wanted; a name that no job has is probably a slip.
 async fn look(
     deletion: &Deletion<'_>,
     waves: &[Vec<JobKey>],
     remember: &Remember,
+    is_named: bool,
 ) -> (Vec<Vec<JobKey>>, Vec<(JobKey, Outcome)>) {
     let mut present = Vec::new();
     let mut results = Vec::new();
@@ -148,6 +144,13 @@ async fn look(
         for key in wave {
             match deletion.look(key, remember).await {
                 Target::Present => there.push(key.clone()),
+                Target::Absent if is_named => {
+                    let text = format!(
+                        "there is no job {} in namespace {}; `cs status -A` lists all jobs",
+                        key.job, key.namespace
+                    );
+                    results.push((key.clone(), Outcome::Failed(text)));
+                }
                 Target::Absent => results.push((key.clone(), Outcome::Destroyed)),
                 Target::Refused(text) => results.push((key.clone(), Outcome::Refused(text))),
                 Target::Unknown(text) => results.push((key.clone(), Outcome::Failed(text))),
@@ -162,36 +165,6 @@ async fn look(
 fn refused(results: &[(JobKey, Outcome)]) -> Option<u8> {
     let worst = results.iter().map(|(_, outcome)| outcome.exit_code()).max();
     worst.filter(|code| *code > 0)
-}
-
-async fn carry_out(
-    context: &Context,
-    deletion: Deletion<'_>,
-    waves: &[Vec<JobKey>],
-    remember: &mut Remember,
-    received: tokio::sync::mpsc::UnboundedReceiver<crate::controller::set::apply::SetNote>,
-    jobs: usize,
-    cancel: &CancellationToken,
-) -> Option<Vec<(JobKey, Outcome)>> {
-    let mut signals = Signals::catch();
-    let work = async move {
-        // Gone with the work, which ends the show.
-        let deletion = deletion;
-        deletion.run(waves, remember).await
-    };
-    let shown = live::show(received, context.interactive, jobs, |_| {});
-    let both = async { tokio::join!(work, shown).0 };
-    let stop = async {
-        signals.first().await;
-        cancel.cancel();
-        signals.first().await;
-    };
-    // Cancel-safe: a second signal means to drop what is under way.
-    tokio::select! {
-        biased;
-        outcomes = both => Some(outcomes),
-        () = stop => None,
-    }
 }
 
 fn print(context: &Context, format: Format, results: &[(JobKey, Outcome)], code: u8) {

@@ -11,7 +11,7 @@ use super::project::{BuildArgs, ProjectArgs};
 use super::report::image::{DeployReport, ImageReport};
 use super::report::{apply as applied, plan};
 use super::show_plan::Detail;
-use super::{Context, apply, block_on, exit, output};
+use super::{Context, block_on, exit, output};
 use crate::controller::local::Reach;
 use crate::project::Deploy;
 
@@ -135,8 +135,7 @@ impl Task {
         }
         let planning = self.deploy.ready(context, &loaded, &cancel);
         let ready = images::interruptible(planning).await??;
-        let result = ready.roll_out(context, &self.deploy, how).await?;
-        let code = apply::exit_code(&result);
+        let (result, code) = ready.roll_out(context, &self.deploy, how).await?;
         match self.format {
             Format::Text => applied::print("Deploy", &result, context.paint, began.elapsed()),
             Format::Json => {

@@ -29,7 +29,7 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
             .await;
         match ready {
             Ok(ready) => plan::show(context, &ready, arguments.output, Detail::Diff),
-            Err(code) => code,
+            Err(code) => plan::not_shown(code),
         }
     })
 }

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
 
 use super::progress::{log, style, tree};
+use super::signals::Signals;
+use super::{Context, exit};
 use crate::controller::Note;
 use crate::controller::set::apply::SetNote;
 use crate::ids::JobKey;
@@ -15,16 +18,45 @@ use crate::ids::JobKey;
 /// Lines of jobs that are under way at once; more only scroll the screen.
 const MOST_LINES: usize = 16;
 
-/// Shows notes until their senders are gone. `jobs` is how many are worked on.
-pub(super) async fn show(
-    mut notes: UnboundedReceiver<SetNote>,
-    interactive: bool,
+/// Shows work on a set to its end. A first signal cancels the token, a second one drops the work: `None`.
+///
+/// `work` owns the sender of `notes`; `jobs` is how many it is about.
+pub(super) async fn attend<T>(
+    context: &Context,
+    notes: UnboundedReceiver<SetNote>,
     jobs: usize,
-    mut each: impl FnMut(&SetNote),
-) {
+    cancel: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut signals = Signals::catch();
+    let shown = show(notes, context.interactive, jobs);
+    let both = async { tokio::join!(work, shown).0 };
+    let stop = async {
+        signals.first().await;
+        tracing::warn!(
+            "stopping: nothing new is begun, what Nomad has begun goes on (once more to stop at once)"
+        );
+        cancel.cancel();
+        signals.first().await;
+    };
+    // Cancel-safe: a second signal means to drop what is under way.
+    tokio::select! {
+        biased;
+        done = both => Some(done),
+        () = stop => {
+            exit::complain(
+                "stopped at once; what was written so far may not be remembered yet",
+                Some("repeat the same command: what stands already is found to stand"),
+            );
+            None
+        }
+    }
+}
+
+/// Shows notes until their senders are gone.
+async fn show(mut notes: UnboundedReceiver<SetNote>, interactive: bool, jobs: usize) {
     let mut live = interactive.then(|| Live::new(jobs));
     while let Some(note) = notes.recv().await {
-        each(&note);
         match &mut live {
             Some(live) => live.show(&note),
             None => log(&note.note),

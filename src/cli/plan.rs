@@ -48,7 +48,7 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
             .await;
         let ready = match ready {
             Ok(ready) => ready,
-            Err(code) => return code,
+            Err(code) => return not_shown(code),
         };
         let code = show(context, &ready, arguments.output, Detail::Plan);
         match &arguments.out {
@@ -72,6 +72,11 @@ pub(super) fn show(context: &Context, ready: &Ready, format: Format, detail: Det
         Format::Json => output::line(&report::plan::PlanReport::new(plan).line()),
     }
     exit_code(plan)
+}
+
+/// The code of a plan that cannot be made: 1 would mean that something differs.
+pub(super) fn not_shown(code: u8) -> u8 {
+    code.max(2)
 }
 
 /// 0 the same, 1 differs, 2 or more when a part of it cannot be done.

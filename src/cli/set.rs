@@ -16,11 +16,15 @@ use crate::controller::set::prepare::{SetOptions, SpecSet, prepare};
 use crate::controller::set::remember::Remember;
 use crate::ids::OwnerId;
 use crate::inventory::Store;
+use crate::manifests::Loaded;
 use crate::set::Wanted;
 use crate::set::plan::Allowed;
 use crate::set::prune::PruneLimit;
 use crate::set::seal::{About, SealedFlags, SealedPlan};
+use crate::spec::Severity;
 use crate::spec::relations::OnFailure;
+use crate::spec::suggest::closest;
+use crate::validation::by_own_policies;
 
 /// How long a cluster that does not answer is asked again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -142,6 +146,7 @@ pub(super) async fn read(
 ) -> Result<(SpecSet, bool), u8> {
     let loaded = sources.load(context, &CancellationToken::new()).await?;
     let loaded = without_findings(loaded)?;
+    by_policies(context, &loaded, nomad, owner)?;
     let options = SetOptions {
         owner: owner.clone(),
         namespace: nomad.namespace().clone(),
@@ -153,7 +158,50 @@ pub(super) async fn read(
         findings.iter().for_each(exit::finding);
         3
     })?;
+    slips(sources, &set)?;
     Ok((set, loaded.is_complete))
+}
+
+/// Policies that stand among the specs hold wherever these are read.
+///
+/// # Errors
+/// One is broken; the findings have been printed, the exit code.
+fn by_policies(
+    context: &Context,
+    loaded: &Loaded,
+    nomad: &NomadClient,
+    owner: &OwnerId,
+) -> Result<(), u8> {
+    let findings = by_own_policies(loaded, nomad.namespace(), owner, &context.environment);
+    findings.iter().for_each(exit::finding);
+    let is_broken = findings.iter().any(|one| one.severity == Severity::Error);
+    if is_broken { Err(3) } else { Ok(()) }
+}
+
+/// A value for a variable that no job of the set declares would be lost without a word.
+///
+/// # Errors
+/// There is one; it has been printed, the exit code.
+fn slips(sources: &SourceArgs, set: &SpecSet) -> Result<(), u8> {
+    if sources.var.is_empty() {
+        return Ok(());
+    }
+    let declared = set.declared_variables();
+    for (name, _) in sources.var.iter().filter_map(|flag| flag.split_once('=')) {
+        if !declared.contains(name) {
+            let meant = closest(name, declared.iter().map(String::as_str));
+            let help = meant.map_or_else(
+                || "variables belong to Nomad jobs in HCL".to_owned(),
+                |meant| format!("did you mean `{meant}`?"),
+            );
+            let name = name.escape_debug();
+            return Err(exit::usage(
+                format!("--var {name}: no job among the files declares this variable"),
+                &help,
+            ));
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn open(
@@ -163,8 +211,30 @@ pub(super) async fn open(
 ) -> Result<Remember, u8> {
     let (store, inventory) = Store::open(nomad, owner, state_dir)
         .await
-        .map_err(|error| failed(&chain(&error)))?;
+        .map_err(|error| {
+            exit::complain(&chain(&error), Some(error.help()));
+            1
+        })?;
     Ok(Remember::new(store, inventory))
+}
+
+/// Says where the inventory stands when that is not in the cluster, and whether something could not be remembered.
+///
+/// Returns the exit code that asks for.
+pub(super) fn say_what_is_remembered(remember: &Remember) -> u8 {
+    let place = remember.place();
+    if let Some(help) = place.help() {
+        exit::warn(&format!("the inventory stands in {place}"));
+        exit::help(help);
+    }
+    let Some(why) = remember.failure() else {
+        return 0;
+    };
+    exit::complain(
+        &format!("what was done could not be remembered: {why}"),
+        Some("repeat the same command once Nomad answers: nothing is done twice"),
+    );
+    1
 }
 
 /// A cluster between two leaders is asked again for a while.
@@ -195,9 +265,4 @@ pub(super) async fn plan(
             }
         }
     }
-}
-
-fn failed(message: &str) -> u8 {
-    exit::complain(message, None);
-    1
 }

@@ -85,6 +85,11 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
     let mut texts = loaded.texts.clone();
     let mut policies = Policies::default();
     let mut findings = read_policies(&policy, &mut policies, &mut texts);
+    let given: Vec<String> = policy
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    findings.extend(policies.read_among(&loaded, |file| given.iter().any(|one| one == file)));
     let mut options = Options {
         default_namespace: namespace(&cluster, context),
         owner,

@@ -197,6 +197,10 @@ async fn output(
         let mut bytes = Vec::new();
         let read = stdout.take(LONGEST + 1).read_to_end(&mut bytes).await;
         read.map_err(|source| failed_to_run(program, source))?;
+        if bytes.len() as u64 > LONGEST {
+            // Refused whatever its end: nobody reads the rest, which may well be what it dies of.
+            return Ok(String::from_utf8_lossy(&bytes).into_owned());
+        }
         let ended = child.wait().await;
         let status = ended.map_err(|source| failed_to_run(program, source))?;
         if !status.success() {

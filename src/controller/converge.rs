@@ -75,6 +75,20 @@ pub struct Ended {
     pub outcome: Outcome,
     /// The job as the last look found it.
     pub seen: Option<JobHead>,
+    /// A write was sent, whatever became of it.
+    pub wrote: bool,
+}
+
+impl Ended {
+    /// It ended before anything was written.
+    #[must_use]
+    pub const fn before(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            seen: None,
+            wrote: false,
+        }
+    }
 }
 
 /// What the turns have in common.
@@ -147,6 +161,7 @@ impl Converge<'_> {
         Ended {
             outcome,
             seen: turns.seen,
+            wrote: turns.tried,
         }
     }
 

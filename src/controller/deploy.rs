@@ -543,9 +543,10 @@ fn hidden() -> Vec<Place> {
 /// What goes with the job's source: what changes from run to run, and no secret.
 fn submission(desired: &Desired, image: Option<&Image>) -> Submission {
     let deployment = desired.deployment.as_ref().map(ToString::to_string);
+    let digest = desired.digest().to_string();
     let mut source = serde_json::json!({
         "managedBy": "cs", "owner": desired.owner, "deploymentId": deployment, "image": desired.image,
-        "digest": desired.digest.to_string(),
+        "digest": digest,
     });
     if let Some(image) = image {
         source["imageDigest"] = image.digest.clone().into();
@@ -555,7 +556,7 @@ fn submission(desired: &Desired, image: Option<&Image>) -> Submission {
     Submission {
         source: source.to_string(),
         format: "json".to_owned(),
-        variable_flags: [("cs_digest".to_owned(), desired.digest.to_string())].into(),
+        variable_flags: [("cs_digest".to_owned(), digest)].into(),
         ..Default::default()
     }
 }

@@ -118,8 +118,6 @@ pub struct Desired {
     pub run_uuid: Option<Uuid>,
     /// Write the `pack.*` meta of the replaced runner.
     pub pack_meta: bool,
-    /// Hash over everything above: same digest, same job.
-    pub digest: Digest,
 }
 
 /// Starts by the clock.

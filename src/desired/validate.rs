@@ -32,7 +32,7 @@ use crate::spec::workload::{EnvValue, SecretRef, Workload};
 pub use issues::Issue;
 pub use relations::of_native;
 
-use super::{Desired, Digest, digest};
+use super::Desired;
 use issues::Issues;
 
 /// What a spec does not say itself.
@@ -113,7 +113,7 @@ pub fn validate(workload: &Workload, options: &Options) -> Result<Desired, Vec<I
     let Some(id) = identity.id.filter(|_| issues.is_empty()) else {
         return Err(issues.into_list());
     };
-    let mut desired = Desired {
+    Ok(Desired {
         labels: identity::labels(&id, &network.service_name, workload),
         id,
         namespace: identity.namespace,
@@ -156,8 +156,5 @@ pub fn validate(workload: &Workload, options: &Options) -> Result<Desired, Vec<I
         run_uuid: identity.deployment.as_ref().map(super::run_uuid),
         deployment: identity.deployment,
         pack_meta: spec.platform.as_ref().is_some_and(|p| p.pack_meta),
-        digest: Digest::default(),
-    };
-    desired.digest = digest::of(&desired);
-    Ok(desired)
+    })
 }

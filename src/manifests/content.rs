@@ -38,6 +38,8 @@ pub(super) struct Content {
     pub(super) findings: Vec<Diagnostic>,
     /// It makes its folder an overlay.
     pub(super) has_overlay: bool,
+    /// It holds policies.
+    pub(super) has_policies: bool,
     /// It belongs to another tool.
     pub(super) is_foreign: bool,
 }
@@ -184,6 +186,7 @@ impl Content {
                     documents: reading.documents,
                     findings: reading.findings,
                     has_overlay: reading.has_overlay,
+                    has_policies: reading.has_policies,
                     is_foreign: reading.is_foreign,
                 }
             }

@@ -348,6 +348,9 @@ impl Loading<'_> {
                 return;
             }
             self.note(file);
+            if content.has_policies {
+                self.loaded.policies.push(Arc::clone(&file.name));
+            }
             let has_natives = content.documents.iter().any(|d| d.workload().is_none());
             if let (true, Some(path)) = (has_natives, path) {
                 self.homes.add(&file.name, path, folder, confined_to);

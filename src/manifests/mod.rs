@@ -51,6 +51,8 @@ pub struct Loaded {
     /// Folders below the named ones that are overlays, as they are shown. Each is a set of its own: what it describes is
     /// not among the documents unless it is named itself.
     pub overlays: Vec<String>,
+    /// Files of kind `Policies` among the specs, by the name that `texts` has them under.
+    pub policies: Vec<Arc<str>>,
     /// How many files of other tools were passed over.
     pub passed_over: usize,
     /// The text of every file that was read, by the name that findings give it.

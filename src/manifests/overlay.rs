@@ -133,6 +133,9 @@ impl Stack<'_, '_> {
             self.loading.loaded.passed_over += 1;
         } else {
             self.loading.note(&file);
+            if contents.has_policies {
+                self.loading.loaded.policies.push(Arc::clone(&file.name));
+            }
             let homes = &mut self.loading.homes;
             homes.add(&file.name, path, Some(folder), self.confined_to);
         }

@@ -192,7 +192,11 @@ pub fn change(wanted: &Wanted, look: &Look, entry: Option<&Entry>, allowed: Allo
         Seen::Present(record) => record,
     };
     let index = record.head.job_modify_index;
-    let drift = diff(&look.job, &record.spec, &wanted.options_against(record));
+    let drift = diff(
+        &look.job,
+        &record.spec,
+        &wanted.options_against(&record.head),
+    );
     let adopts = match guard(wanted, look, record, &drift, allowed) {
         Ok(adopts) => adopts,
         Err(refusal) => return refusal,

@@ -2,7 +2,7 @@
 //!
 //! The compiled job is not among it. Ten thousand of them would fill the memory; it is made when a look needs it.
 
-use crate::clients::nomad::types::JobRecord;
+use crate::clients::nomad::types::JobHead;
 use crate::desired::Digest;
 use crate::ids::JobKey;
 use crate::reconcile::diff::DiffOptions;
@@ -40,9 +40,9 @@ impl Wanted {
     /// A job that carries no owner was taken over, or will be. Its meta stays as it is: adding to it would restart every
     /// task (nomad-api.md, trap 8), and the inventory knows whose it is.
     #[must_use]
-    pub fn options_against(&self, record: &JobRecord) -> DiffOptions {
+    pub fn options_against(&self, head: &JobHead) -> DiffOptions {
         let mut options = self.options.clone();
-        if !record.head.meta.contains_key(META_OWNER) {
+        if !head.meta.contains_key(META_OWNER) {
             let ours = [META_OWNER, META_MANAGED_BY].map(|key| {
                 format!("/Meta/{key}")
                     .parse()

@@ -21,7 +21,15 @@ use super::workload::API_VERSION;
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Kinds that this build reads.
-const KINDS: [&str; 3] = [Kind::Workload.as_str(), Kind::NomadJob.as_str(), OVERLAY];
+const KINDS: [&str; 4] = [
+    Kind::Workload.as_str(),
+    Kind::NomadJob.as_str(),
+    OVERLAY,
+    POLICIES,
+];
+
+/// The kind of a file with rules for specs: found among them, and none of them.
+const POLICIES: &str = "Policies";
 
 /// What every `apiVersion` of these kinds begins with.
 const GROUP: &str = "cloudstation.io";
@@ -63,6 +71,8 @@ pub(crate) struct Reading {
     pub(crate) findings: Vec<Diagnostic>,
     /// A document makes the folder of the file an overlay. A finding when the folder was not meant.
     pub(crate) has_overlay: bool,
+    /// It holds policies, which are not looked at here.
+    pub(crate) has_policies: bool,
     /// The file belongs to another tool.
     pub(crate) is_foreign: bool,
 }
@@ -82,6 +92,10 @@ pub(crate) fn read(file: &Arc<File>, expected: Expected) -> Reading {
         return reading;
     }
     for (number, root) in roots.iter().enumerate() {
+        if is_policies(root) {
+            reading.has_policies = true;
+            continue;
+        }
         reading.has_overlay |= is_overlay(root);
         match read_kind(root) {
             Ok(Read::Resource(resource)) => {
@@ -149,6 +163,11 @@ fn is_ours(root: &Node<'_>) -> bool {
 /// Whether a document makes its folder an overlay, well written or not.
 pub(super) fn is_overlay(root: &Node<'_>) -> bool {
     root.text_of("kind") == Some(OVERLAY) && root.text_of("apiVersion") == Some(API_VERSION)
+}
+
+/// Whether a document holds policies, well written or not.
+pub(super) fn is_policies(root: &Node<'_>) -> bool {
+    root.text_of("kind") == Some(POLICIES) && root.text_of("apiVersion") == Some(API_VERSION)
 }
 
 /// What a document turned out to be.

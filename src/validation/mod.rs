@@ -14,13 +14,14 @@ mod set;
 
 use crate::config::Environment;
 use crate::ids::{Namespace, OwnerId};
-use crate::manifests::Manifest;
+use crate::manifests::{Loaded, Manifest};
 use crate::spec::{Diagnostic, Severity};
 
 pub use document::offline_job;
 pub use lint::secret_values;
 pub use native::written_job;
 use policy::Policies;
+pub use set::finding as graph_finding;
 
 /// What is not in the files.
 #[derive(Debug)]
@@ -54,6 +55,35 @@ pub fn check(manifests: &[Manifest], options: &Options<'_>) -> Vec<Diagnostic> {
     findings.extend(set::check(manifests, &facts, &options.default_namespace));
     let documents = manifests.iter().map(|manifest| &manifest.document);
     findings.extend(policy::findings(options.policies, documents, judged));
+    sorted(findings)
+}
+
+/// What the policies that stand among the specs say of them, and what is wrong with the policies.
+#[must_use]
+pub fn by_own_policies(
+    loaded: &Loaded,
+    namespace: &Namespace,
+    owner: &OwnerId,
+    environment: &Environment,
+) -> Vec<Diagnostic> {
+    if loaded.policies.is_empty() {
+        return Vec::new();
+    }
+    let mut policies = Policies::default();
+    let mut findings = policies.read_among(loaded, |_| false);
+    let options = Options {
+        default_namespace: namespace.clone(),
+        owner: owner.clone(),
+        policies: &policies,
+        environment,
+        judges_native_jobs_later: false,
+    };
+    let checked = check(&loaded.manifests, &options);
+    findings.extend(
+        checked
+            .into_iter()
+            .filter(|one| one.code.starts_with("policy")),
+    );
     sorted(findings)
 }
 

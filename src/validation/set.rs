@@ -38,7 +38,9 @@ pub(super) fn check(
     findings
 }
 
-fn finding(issue: &GraphIssue, nodes: &[Node], documents: &[&Document]) -> Option<Diagnostic> {
+/// The finding of an issue; `documents` are those of the nodes. `None` for what the document's own check says already.
+#[must_use]
+pub fn finding(issue: &GraphIssue, nodes: &[Node], documents: &[&Document]) -> Option<Diagnostic> {
     let need = |node: usize, need: usize| {
         let at = path::element("spec.dependsOn", nodes[node].needs[need].position);
         (documents[node], path::member(&at, "name"))

@@ -170,6 +170,14 @@ impl Lab {
         assert!(answer.status().is_success());
     }
 
+    /// Removes a job behind the back of the binary, as Nomad's garbage collection does.
+    pub(crate) fn purge(&self, id: &str) {
+        let address = format!("{}/v1/job/{id}?purge=true", self.nomad.url);
+        let delete = reqwest::Client::new().delete(address).send();
+        let answer = self.runtime.block_on(delete).expect("it answers");
+        assert!(answer.status().is_success());
+    }
+
     /// The job as Nomad has it.
     pub(crate) fn job(&self, id: &str) -> Option<Value> {
         self.get(&format!("/v1/job/{id}"))

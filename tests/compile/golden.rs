@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use cs::compile::compile;
 use cs::desired::{
     Desired, DesiredCheck, DesiredConnection, DesiredFile, DesiredLink, DesiredPort,
-    DesiredRestart, DesiredRollout, DesiredSchedule, DesiredVault, DesiredVolume, Digest,
-    VaultEnvFile,
+    DesiredRestart, DesiredRollout, DesiredSchedule, DesiredVault, DesiredVolume, VaultEnvFile,
 };
 use cs::spec::Span;
 use cs::spec::workload::{
@@ -155,7 +154,6 @@ fn build(ids: Ids<'_>, image: &str, ports: Vec<DesiredPort>) -> Desired {
         deployment: ids.deployment.parse().ok(),
         run_uuid: Some("6b1e4a8e-64a5-5e0b-b8d0-3f0f4f9f2a11".parse().unwrap()),
         pack_meta: true,
-        digest: Digest::default(),
     }
 }
 

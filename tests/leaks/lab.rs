@@ -334,7 +334,7 @@ async fn command_lines(id: u32) -> String {
 }
 
 /// Everything below a directory.
-fn below(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn below(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).expect("the directory is ours");
     let mut found = Vec::new();
     for entry in entries {

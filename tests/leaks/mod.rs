@@ -3,6 +3,7 @@
 
 mod canary;
 mod lab;
+mod sets;
 
 use cs::simulator::{Effect, Faults, Matcher, Rule};
 use futures::{StreamExt as _, stream};

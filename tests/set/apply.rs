@@ -62,12 +62,7 @@ fn a_finished_batch_job_does_not_run_again_when_nomad_has_collected_it() {
     let specs = Specs::with_scripts(vec![ends("once", 0)]);
     specs.batch("once", "o:1", "");
     specs.applied();
-    let url = format!("{}/v1/job/once?purge=true", specs.lab.nomad.url);
-    let gone = specs
-        .lab
-        .runtime
-        .block_on(reqwest::Client::new().delete(url).send());
-    assert!(gone.expect("it answers").status().is_success());
+    specs.lab.purge("once");
     specs.assert_settled();
     specs.applied();
     assert!(specs.lab.job("once").is_none());
@@ -161,4 +156,23 @@ fn deadlines_end_with_what_was_waited_for() {
     );
     specs.lab.release();
     specs.applied();
+}
+
+#[test]
+fn a_name_that_no_job_has_is_not_deleted_and_says_so() {
+    let specs = Specs::new();
+    specs.service("app", "app:1", "");
+    specs.applied();
+    let ended = specs.cs(["delete", "ap", "app"]).run();
+    ended.assert_code(1);
+    assert!(
+        ended
+            .stdout
+            .contains("there is no job ap in namespace default"),
+        "{ended}"
+    );
+    assert!(
+        specs.runs("app"),
+        "nothing is deleted when a part of it may not be"
+    );
 }

@@ -135,6 +135,31 @@ fn an_inventory_that_cannot_be_written_writes_no_job() {
 }
 
 #[test]
+fn a_token_that_may_not_write_variables_is_said_and_the_state_directory_remembers() {
+    let specs = Specs::new();
+    specs.service("app", "app:1", "").service("old", "o:1", "");
+    let refused = Effect::Error {
+        status: 403,
+        body: "Permission denied".to_owned(),
+    };
+    specs
+        .lab
+        .nomad
+        .set_faults(rule(Matcher::new("PUT", "/v1/var/*"), refused));
+    let ended = specs.apply().run();
+    ended
+        .assert_code(0)
+        .assert_says("warning: the inventory stands in")
+        .assert_says("may not write variable");
+    specs.assert_settled();
+    specs.remove("old.yaml");
+    let ended = specs.apply().arg("--prune").run();
+    ended.assert_code(0);
+    assert!(specs.lab.job("old").is_none(), "{ended}");
+    assert!(specs.runs("app"));
+}
+
+#[test]
 fn a_cluster_without_a_leader_is_asked_again() {
     let specs = Specs::new();
     specs.service("app", "app:1", "");
@@ -187,4 +212,26 @@ fn a_kill_at_any_write_is_repaired_by_the_same_command() {
             .assert_code(0);
         assert!(specs.lab.job("app").is_none(), "killed at write {nth}");
     }
+}
+
+#[test]
+fn a_cluster_that_cannot_be_reached_is_no_difference() {
+    let specs = Specs::new();
+    specs.service("app", "app:1", "");
+    // A port that nobody but a privileged user could listen on.
+    let nowhere = |command: &str| {
+        let command = specs.on_folder(command);
+        command.var("NOMAD_ADDR", "http://127.0.0.1:1")
+    };
+    for ended in [
+        nowhere("plan").run(),
+        nowhere("diff").run(),
+        nowhere("apply").arg("--dry-run").run(),
+    ] {
+        ended
+            .assert_code(2)
+            .assert_says("cannot read the inventory: cannot reach Nomad")
+            .assert_says("check NOMAD_ADDR");
+    }
+    nowhere("apply").run().assert_code(1);
 }

@@ -31,8 +31,10 @@ fn a_finished_hook_that_nomad_has_collected_does_not_run_again() {
         .batch("before", "m:1", "hook: {phase: pre}")
         .service("app", "app:1", "");
     specs.applied();
-    specs.cs(["delete", "before", "--purge", "--any-owner", "--yes"]);
+    specs.lab.purge("before");
     specs.assert_settled();
+    specs.applied();
+    assert!(specs.lab.job("before").is_none());
 }
 
 #[test]
@@ -46,6 +48,7 @@ fn a_hook_that_fails_keeps_what_it_serves_from_being_written() {
     ended.assert_code(5);
     let report = ended.document();
     assert_eq!(result(&report, "app")["outcome"], "blocked");
+    assert_eq!(report["summary"]["written"], 2);
     assert_eq!(result(&report, "other")["outcome"], "converged");
     assert_eq!(result(&report, "before")["cause"]["kind"], "exit");
     assert!(specs.lab.job("app").is_none());
@@ -72,4 +75,19 @@ fn a_hook_for_failures_runs_after_one_and_only_then() {
             .count(),
         1
     );
+}
+
+#[test]
+fn a_native_hook_that_never_ends_is_refused_before_it_is_written() {
+    let specs = Specs::new();
+    let hook = "apiVersion: cloudstation.io/v1\nkind: NomadJob\nmetadata: {name: endless}\nspec:\n  hook: {phase: pre}\n  \
+                hcl: |\n    job \"endless\" {\n      group \"g\" {\n        task \"t\" {\n          driver = \"docker\"\n          \
+                config {\n            image = \"x\"\n          }\n        }\n      }\n    }\n";
+    specs
+        .write("endless.yaml", hook)
+        .service("app", "app:1", "");
+    let ended = specs.apply().run();
+    ended.assert_code(1);
+    assert!(ended.stdout.contains("a hook must end"), "{ended}");
+    assert!(specs.lab.job("endless").is_none() && specs.lab.job("app").is_none());
 }

@@ -10,4 +10,5 @@ mod order;
 mod owners;
 mod plan;
 mod prune;
+mod real;
 mod sealed;

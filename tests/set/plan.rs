@@ -138,3 +138,41 @@ fn the_size_that_an_autoscaler_chose_is_its_own() {
     let job = specs.lab.job("app").expect("it is there");
     assert_eq!(job["TaskGroups"][0]["Count"], 4);
 }
+
+#[test]
+fn a_value_for_a_variable_that_no_job_declares_is_a_slip() {
+    let specs = Specs::new();
+    let hcl = "variable \"tag\" {\n  default = \"0\"\n}\njob \"app\" {\n  group \"g\" {\n    count = 0\n    task \"t\" {\n      \
+               driver = \"docker\"\n      config {\n        image = \"x:${var.tag}\"\n      }\n    }\n  }\n}\n";
+    specs.write("app.nomad.hcl", hcl);
+    let ended = specs.on_folder("plan").args(["--var", "tga=1"]).run();
+    ended.assert_code(2).assert_says("did you mean `tag`?");
+    let ended = specs.on_folder("plan").args(["--var", "tag=1"]).run();
+    ended.assert_code(1);
+    specs.apply().args(["--var", "tag=1"]).run().assert_code(0);
+    assert_eq!(specs.image("app").as_deref(), Some("x:1"));
+}
+
+#[test]
+fn policies_among_the_specs_keep_what_breaks_them_out() {
+    let specs = Specs::new();
+    specs
+        .service("app", "app:1", "")
+        .service("big", "app:1", "resources: {memory: 4096}")
+        .write(
+            "policies.yaml",
+            "apiVersion: cloudstation.io/v1\nkind: Policies\npolicies:\n  - name: small\n    expression: \
+             job.TaskGroups.all(g, g.Tasks.all(t, t.Resources.MemoryMB <= 2048))\n    message: more than 2 GB needs a talk\n",
+        );
+    for command in ["plan", "diff", "apply"] {
+        let ended = specs.on_folder(command).run();
+        ended
+            .assert_code(3)
+            .assert_says("big.yaml:")
+            .assert_says("more than 2 GB needs a talk");
+    }
+    assert!(specs.lab.nomad.writes().is_empty());
+    specs.service("big", "app:1", "resources: {memory: 1024}");
+    specs.applied();
+    specs.assert_settled();
+}

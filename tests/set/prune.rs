@@ -111,12 +111,7 @@ fn a_job_that_somebody_made_anew_or_took_over_stays() {
     specs.applied();
     // Behind our back: purged, and made anew without our mark.
     let mut job = specs.lab.job("a").expect("it is there");
-    let url = format!("{}/v1/job/a?purge=true", specs.lab.nomad.url);
-    let gone = specs
-        .lab
-        .runtime
-        .block_on(reqwest::Client::new().delete(url).send());
-    assert!(gone.expect("it answers").status().is_success());
+    specs.lab.purge("a");
     job["Meta"] = serde_json::Value::Null;
     specs.lab.register(&job);
     specs.remove("a.yaml");
@@ -199,12 +194,7 @@ fn only_jobs_of_this_owner_are_pruned() {
 fn a_job_that_is_gone_already_is_only_forgotten() {
     let specs = six();
     specs.remove("a.yaml");
-    let url = format!("{}/v1/job/a?purge=true", specs.lab.nomad.url);
-    let gone = specs
-        .lab
-        .runtime
-        .block_on(reqwest::Client::new().delete(url).send());
-    assert!(gone.expect("it answers").status().is_success());
+    specs.lab.purge("a");
     specs.apply().arg("--prune").run().assert_code(0);
     let plan = specs.on_folder("plan").arg("--prune").run();
     plan.assert_code(0);

@@ -94,6 +94,7 @@ impl TestEnv {
 }
 
 /// A command line that is not started yet.
+#[must_use = "nothing happens until it is run"]
 pub(crate) struct Invocation {
     arguments: Vec<OsString>,
     vars: BTreeMap<OsString, OsString>,

@@ -168,3 +168,42 @@ fn values_of_a_spec_do_not_reach_findings_through_policies() {
             .assert_hides("s3cr3t");
     }
 }
+
+#[test]
+fn policies_among_the_specs_hold_without_being_named() {
+    let env = env();
+    put(&env, "specs/a.yaml", workload("shop"));
+    put(&env, "specs/policies.yaml", POLICIES);
+    let ended = validate(&env, "specs");
+    ended
+        .assert_code(3)
+        .assert_says("checked 2 files, 1 resource against 3 policies: 1 error");
+    assert!(
+        ended
+            .stdout
+            .contains("policy `registry` (specs/policies.yaml:5)"),
+        "{ended}"
+    );
+    // Named as well, they are the same policies.
+    let again = validate(&env, "specs --policy specs/policies.yaml");
+    assert_eq!(again.stdout, ended.stdout);
+}
+
+#[test]
+fn a_slip_in_policies_among_the_specs_is_told_at_its_place() {
+    let env = env();
+    put(&env, "specs/a.yaml", workload("shop"));
+    let slip = POLICIES.replace("expression: job", "expresion: job");
+    put(&env, "specs/policies.yaml", slip);
+    let ended = validate(&env, "specs");
+    ended.assert_code(3);
+    assert!(
+        ended.stdout.contains("did you mean `expression`?"),
+        "{ended}"
+    );
+    let slip = POLICIES.replace("kind: Policies", "kind: Polices");
+    put(&env, "specs/policies.yaml", slip);
+    let ended = validate(&env, "specs");
+    ended.assert_code(3);
+    assert!(ended.stdout.contains("did you mean `Policies`?"), "{ended}");
+}

@@ -165,7 +165,9 @@ fn claim(path: &Path, user: u32) -> Option<Claim> {
     match File::open(path.join(LOCK)) {
         Ok(lock) => {
             lock.try_lock().ok()?;
-            Some(Claim { _lock: Some(lock) })
+            // Another sweep may have removed it, with the directory, since it was opened.
+            let is_there = lock.metadata().ok()?.nlink() > 0;
+            is_there.then_some(Claim { _lock: Some(lock) })
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             // A time in the future is no age: the clock was moved, and the next sweep will know better.
@@ -413,6 +415,21 @@ mod tests {
             std::thread::yield_now();
         }
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_lock_that_another_sweep_has_removed_is_no_claim() {
+        let parent = parent();
+        for round in 0..200 {
+            let path = abandoned(parent.path());
+            let sweep = || WorkDir::sweep(parent.path()).unwrap();
+            let removed = std::thread::scope(|scope| {
+                let sweeps = [scope.spawn(sweep), scope.spawn(sweep), scope.spawn(sweep)];
+                sweeps.map(|sweep| sweep.join().unwrap())
+            });
+            assert_eq!(removed.iter().sum::<usize>(), 1, "round {round}");
+            assert!(!path.exists());
+        }
     }
 
     #[test]

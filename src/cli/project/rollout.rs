@@ -295,7 +295,7 @@ impl Ready {
         output::raw(&show_plan::text(&self.planned.plan, context.paint, detail));
     }
 
-    /// Rolls it out, and waits until it is healthy.
+    /// Rolls it out, and waits until it is healthy. Returns the exit code with what became of it.
     ///
     /// # Errors
     /// Somebody said no, or a second signal ended it; that has been printed, the exit code.
@@ -304,7 +304,7 @@ impl Ready {
         context: &Context,
         arguments: &DeployArgs,
         how: How,
-    ) -> Result<SetResult, u8> {
+    ) -> Result<(SetResult, u8), u8> {
         let plan = &self.planned.plan;
         if how.is_text && plan.differs() {
             self.show(context, Detail::Plan);
@@ -329,12 +329,7 @@ impl Ready {
             planned: &self.planned,
         };
         let result = apply::carry_out(context, parts, &mut self.remember, options).await?;
-        if let Some(why) = self.remember.failure() {
-            exit::complain(
-                &format!("what was done could not be remembered: {why}"),
-                Some("repeat the same command once Nomad answers: nothing is done twice"),
-            );
-        }
-        Ok(result)
+        let code = apply::exit_code(&result).max(set::say_what_is_remembered(&self.remember));
+        Ok((result, code))
     }
 }

@@ -11,7 +11,6 @@ use crate::cli::paint::Paint;
 use crate::controller::set::apply::{Ending, ItemResult, SetResult};
 use crate::ids::JobKey;
 use crate::reconcile::Outcome;
-use crate::set::SetPlan;
 use crate::spec::relations::HookPhase;
 use crate::spec::schema;
 use crate::spec::workload::ApiVersion;
@@ -44,7 +43,7 @@ struct ApplySummary {
     exit_code: u8,
     /// Whole milliseconds.
     duration_ms: u64,
-    /// Jobs that were written.
+    /// Jobs for which a write was sent that Nomad did not refuse.
     written: usize,
     /// Jobs that needed nothing.
     unchanged: usize,
@@ -87,12 +86,7 @@ pub(in crate::cli) struct AppliedItem {
 
 impl ApplyReport {
     /// The report of a result.
-    pub(in crate::cli) fn new(
-        plan: &SetPlan,
-        result: &SetResult,
-        exit_code: u8,
-        took: Duration,
-    ) -> Self {
+    pub(in crate::cli) fn new(result: &SetResult, exit_code: u8, took: Duration) -> Self {
         let named = |is: fn(&Ending) -> bool| {
             let found = result.items.iter().filter(|item| is(&item.ending));
             found.map(|item| item.key.to_string()).collect::<Vec<_>>()
@@ -115,7 +109,7 @@ impl ApplyReport {
             summary: ApplySummary {
                 exit_code,
                 duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-                written: plan.count(crate::set::Change::writes),
+                written: result.items.iter().filter(|item| item.wrote).count(),
                 unchanged: named(|ending| *ending == Ending::Unchanged).len(),
                 failed: named(has_failed),
                 blocked: named(|ending| matches!(ending, Ending::Blocked(_))),

@@ -6,7 +6,7 @@
 
 use tokio::time::Instant;
 
-use super::apply::{AFTERMATH, Ending, SetResult, SetRun};
+use super::apply::{AFTERMATH, Ending, SetResult, SetRun, with_notes};
 use super::observe::Pending;
 use super::remember::Remember;
 use crate::clients::chain;
@@ -104,13 +104,10 @@ impl SetRun<'_> {
             Ok(body) => body,
             Err(text) => return Outcome::Invalid(text),
         };
-        let pending = Pending { body, before: None };
+        let pending = Pending::new(body, None);
         let goal = self.goal(at, &pending);
-        let (notes, received) = Notes::channel();
-        let work = async {
-            // Gone with the work, which ends the relay.
-            let notes = notes;
-            let mut converge = self.converge(&client, &notes, hub, Some(&pending.body.submission));
+        let ended = with_notes(&self.notes, key, async |notes| {
+            let mut converge = self.converge(&client, &notes, hub, Some(&pending.submission));
             converge.deadline = self.aftermath_deadline();
             let ended = converge.run_on(&goal, Memory::default(), &mut || {}).await;
             notes.send(Note::Finished {
@@ -118,8 +115,8 @@ impl SetRun<'_> {
                 outcome: ended.outcome.clone(),
             });
             ended
-        };
-        let (ended, ()) = tokio::join!(work, self.relay(key, received));
+        })
+        .await;
         remember.ended(
             self.set,
             at,
@@ -157,7 +154,7 @@ impl SetRun<'_> {
     async fn revert(&self, place: usize) -> Result<Back, String> {
         let item = &self.items()[place];
         let client = self.nomad.in_namespace(&item.key.namespace);
-        let before = self.planned.pending[&self.at(place)].before.as_ref();
+        let before = self.planned.pending[&self.at(place)].before();
         let read = client
             .job(&item.key.job)
             .await
@@ -168,16 +165,13 @@ impl SetRun<'_> {
                 seen: None,
             });
         };
-        let (notes, received) = Notes::channel();
-        let work = async {
-            // Gone with the work, which ends the relay.
-            let notes = notes;
-            match before.filter(|before| !before.head.stop) {
+        with_notes(&self.notes, &item.key, async |notes| {
+            match before.as_ref().filter(|before| !before.head.stop) {
                 None => self.stop_again(&client, &item.key, &notes).await,
                 Some(before) => self.go_back(&client, before, &now, &item.key, &notes).await,
             }
-        };
-        tokio::join!(work, self.relay(&item.key, received)).0
+        })
+        .await
     }
 
     async fn stop_again(

@@ -100,6 +100,8 @@ pub struct ItemResult {
     pub change: &'static str,
     /// How it ended.
     pub ending: Ending,
+    /// A write was sent, whatever became of it.
+    pub wrote: bool,
     /// What was done about a failure.
     pub aftermath: Option<String>,
     /// Last log lines of the task at fault.
@@ -137,6 +139,7 @@ pub struct SetRun<'a> {
 struct Worked {
     place: usize,
     ending: Ending,
+    wrote: bool,
     seen: Option<JobHead>,
     log_tail: Vec<String>,
 }
@@ -165,7 +168,7 @@ impl SetRun<'_> {
             return result;
         }
         let several = self.namespaces() > 1;
-        let hub = (self.items().len() > 1).then(|| Hub::start(self.nomad, several));
+        let hub = (self.planned.pending.len() > 1).then(|| Hub::start(self.nomad, several));
         self.work_on_all(&mut result, remember, hub.as_ref()).await;
         self.check_registered(&mut result).await;
         if !self.cancel.is_cancelled() {
@@ -224,8 +227,8 @@ impl SetRun<'_> {
             queue.done(worked.place, worked.ending.is_success());
             let item = &mut result.items[worked.place];
             item.ending = worked.ending;
+            item.wrote = worked.wrote;
             item.log_tail = worked.log_tail;
-            remember.write_at_times().await;
         }
     }
 
@@ -273,36 +276,25 @@ impl SetRun<'_> {
     /// Works on one resource to its end; its notes carry its name.
     async fn work(&self, place: usize, hub: Option<&Hub>) -> Worked {
         let key = &self.items()[place].key;
-        let (notes, received) = Notes::channel();
-        let work = async {
-            // Gone with the work, which ends the relay.
-            let notes = notes;
+        with_notes(&self.notes, key, async |notes| {
             self.work_with(place, &notes, hub).await
-        };
-        let (worked, ()) = tokio::join!(work, self.relay(key, received));
-        worked
-    }
-
-    pub(super) async fn relay(&self, key: &JobKey, received: UnboundedReceiver<Note>) {
-        relay(&self.notes, key, received).await;
+        })
+        .await
     }
 
     async fn work_with(&self, place: usize, notes: &Notes, hub: Option<&Hub>) -> Worked {
         let item = &self.items()[place];
         let at = self.at(place);
         let client = self.nomad.in_namespace(&item.key.namespace);
-        let ended = |outcome| Ended {
-            outcome,
-            seen: None,
-        };
         let ended = match self.await_requirements(at, item, notes, hub).await {
-            Err(outcome) => ended(outcome),
+            Err(outcome) => Ended::before(outcome),
             Ok(()) => match self.bring_about(at, item, &client, notes, hub).await {
                 Ok(ended) => ended,
                 Err(index) => {
                     return Worked {
                         place,
                         ending: Ending::Registered(index),
+                        wrote: true,
                         seen: None,
                         log_tail: Vec::new(),
                     };
@@ -317,6 +309,7 @@ impl SetRun<'_> {
         Worked {
             place,
             ending: Ending::Ended(ended.outcome),
+            wrote: ended.wrote,
             seen: ended.seen,
             log_tail,
         }
@@ -358,16 +351,13 @@ impl SetRun<'_> {
                     }
                     Written::At(memory, _) | Written::Unclear(memory) => memory,
                     Written::Refused(outcome) => {
-                        return Ok(Ended {
-                            outcome,
-                            seen: None,
-                        });
+                        return Ok(Ended::before(outcome));
                     }
                 }
             }
             _ => Memory::default(),
         };
-        let converge = self.converge(client, notes, hub, Some(&pending.body.submission));
+        let converge = self.converge(client, notes, hub, Some(&pending.submission));
         Ok(converge.run_on(&goal, memory, &mut || {}).await)
     }
 
@@ -398,11 +388,11 @@ impl SetRun<'_> {
 
     pub(super) fn goal(&self, at: usize, pending: &Pending) -> Goal {
         let wanted = &self.set.wanted[at];
-        let record = pending.before.as_ref();
-        let carries_owner = record.is_none_or(|record| record.head.meta.contains_key(META_OWNER));
+        let head = pending.head();
+        let carries_owner = head.is_none_or(|head| head.meta.contains_key(META_OWNER));
         Goal::Run(RunGoal {
             id: wanted.key.job.clone(),
-            job: pending.body.job.clone(),
+            job: pending.job(),
             run: None,
             owner: self.set.options.owner.clone(),
             // What the plan takes over carries no owner, or another's.
@@ -411,9 +401,9 @@ impl SetRun<'_> {
             } else {
                 Guard::Named
             },
-            options: record.map_or_else(
+            options: head.map_or_else(
                 || wanted.options.clone(),
-                |record| wanted.options_against(record),
+                |head| wanted.options_against(head),
             ),
         })
     }
@@ -433,7 +423,7 @@ impl SetRun<'_> {
         };
         notes.send(Note::Planned {
             job: item.key.job.clone(),
-            is_new: pending.before.is_none(),
+            is_new: pending.head().is_none(),
             changes: drift.changes.iter().map(ToString::to_string).collect(),
         });
         let action = Action::Register {
@@ -441,7 +431,7 @@ impl SetRun<'_> {
             expected,
             drift,
         };
-        let submission = Some(&pending.body.submission);
+        let submission = Some(&pending.submission);
         let sent = Memory {
             sent_at: Some(expected),
             writes: 1,
@@ -564,13 +554,8 @@ enum Written {
 }
 
 fn adopts(pending: &Pending, owner: &crate::ids::OwnerId) -> bool {
-    pending.before.as_ref().is_some_and(|record| {
-        record
-            .head
-            .meta
-            .get(META_OWNER)
-            .is_some_and(|other| other != owner.as_str())
-    })
+    let whose = pending.head().and_then(|head| head.meta.get(META_OWNER));
+    whose.is_some_and(|other| other != owner.as_str())
 }
 
 fn not_ready(key: &JobKey, outcome: Outcome) -> Outcome {
@@ -587,6 +572,7 @@ fn untouched(item: &Item) -> ItemResult {
         hook: item.hook,
         change: item.change.word(),
         ending: Ending::NotBegun,
+        wrote: false,
         aftermath: None,
         log_tail: Vec::new(),
     }
@@ -649,19 +635,22 @@ pub fn notes() -> (UnboundedSender<SetNote>, UnboundedReceiver<SetNote>) {
     unbounded_channel()
 }
 
-/// Hands the notes of one job on, with its name.
-pub(super) async fn relay(
+/// Does some work on one job, and hands its notes on with the job's name until the work is done.
+pub(super) async fn with_notes<T>(
     notes: &UnboundedSender<SetNote>,
     key: &JobKey,
-    mut received: UnboundedReceiver<Note>,
-) {
-    while let Some(note) = received.recv().await {
-        // A receiver that is gone has seen enough.
-        let _ = notes.send(SetNote {
-            key: key.clone(),
-            note,
-        });
-    }
+    work: impl AsyncFnOnce(Notes) -> T,
+) -> T {
+    let (sender, mut received) = Notes::channel();
+    let relay = async {
+        while let Some(note) = received.recv().await {
+            let key = key.clone();
+            // A receiver that is gone has seen enough.
+            let _ = notes.send(SetNote { key, note });
+        }
+    };
+    // The sender goes with the work, which ends the relay.
+    tokio::join!(work(sender), relay).0
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::apply::{SetNote, relay};
+use super::apply::{SetNote, with_notes};
 use super::remember::Remember;
 use crate::clients::chain;
 use crate::clients::nomad::NomadClient;
 use crate::controller::converge::{Converge, Until};
-use crate::controller::note::{Note, Notes};
+use crate::controller::note::Note;
 use crate::ids::{JobKey, OwnerId};
 use crate::inventory::{Ownership, ownership};
 use crate::reconcile::Outcome;
@@ -110,10 +110,7 @@ impl Deletion<'_> {
 
     async fn delete(&self, key: &JobKey) -> Outcome {
         let client = self.nomad.in_namespace(&key.namespace);
-        let (notes, received) = Notes::channel();
-        let work = async {
-            // Gone with the work, which ends the relay.
-            let notes = notes;
+        with_notes(&self.notes, key, async |notes| {
             let converge = Converge {
                 nomad: &client,
                 notes: &notes,
@@ -136,8 +133,8 @@ impl Deletion<'_> {
                 outcome: outcome.clone(),
             });
             outcome
-        };
-        tokio::join!(work, relay(&self.notes, key, received)).0
+        })
+        .await
     }
 }
 

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt as _;
 use futures::stream;
+use serde_json::Value;
 
 use super::prepare::{Body, SpecSet};
 use crate::clients::chain;
 use crate::clients::nomad::NomadClient;
-use crate::clients::nomad::calls::jobs::JobQuery;
+use crate::clients::nomad::calls::jobs::{JobQuery, Submission};
 use crate::clients::nomad::error::{Disposition, NomadError};
 use crate::clients::nomad::types::{JobHead, JobRecord, JobStub};
 use crate::ids::{JobKey, ModifyIndex, Namespace};
@@ -80,11 +81,60 @@ pub struct Planned {
 }
 
 /// A job that was looked at and will be written.
+///
+/// Jobs are kept as text: as values they take ten times the memory, and a set may have thousands.
 pub struct Pending {
+    job: Packed,
+    /// What goes with it.
+    pub submission: Submission,
+    before: Option<(JobHead, Packed)>,
+}
+
+/// A job as text. May carry secrets in `Env`.
+struct Packed(Box<str>);
+
+impl Packed {
+    fn of(job: &Value) -> Self {
+        Self(job.to_string().into())
+    }
+
+    fn value(&self) -> Value {
+        serde_json::from_str(&self.0).expect("it was written by us")
+    }
+}
+
+impl Pending {
+    /// `before` is the job in the cluster.
+    #[must_use]
+    pub fn new(body: Body, before: Option<&JobRecord>) -> Self {
+        Self {
+            job: Packed::of(&body.job),
+            submission: body.submission,
+            before: before.map(|record| (record.head.clone(), Packed::of(&record.spec))),
+        }
+    }
+
     /// What it is registered as.
-    pub body: Body,
+    #[must_use]
+    pub fn job(&self) -> Value {
+        self.job.value()
+    }
+
+    /// Identity, version and state of the job in the cluster.
+    #[must_use]
+    pub fn head(&self) -> Option<&JobHead> {
+        self.before.as_ref().map(|(head, _)| head)
+    }
+
     /// The job in the cluster.
-    pub before: Option<JobRecord>,
+    #[must_use]
+    pub fn before(&self) -> Option<JobRecord> {
+        let (head, spec) = self.before.as_ref()?;
+        Some(JobRecord {
+            head: head.clone(),
+            spec: spec.value(),
+        })
+    }
 }
 
 /// Plans a set.
@@ -102,23 +152,25 @@ pub async fn plan_set(
     let listed = list(nomad, wanted.chain(owned).map(|key| &key.namespace)).await?;
     let stubs: BTreeMap<JobKey, &JobStub> = listed.iter().filter_map(keyed).collect();
     let order = order(set);
-    let looks = look(nomad, set, inventory, &stubs, &listed, &order).await?;
+    let looks = look(
+        nomad,
+        set,
+        inventory,
+        &stubs,
+        &listed,
+        &order,
+        options.allowed,
+    )
+    .await?;
     let mut pending = BTreeMap::new();
     let mut items = Vec::with_capacity(order.len());
     let places: BTreeMap<usize, usize> = order.iter().copied().map(|(at, _)| at).zip(0..).collect();
     for ((at, wave), looked) in order.iter().copied().zip(looks) {
         let wanted = &set.wanted[at];
-        let entry = inventory.entries.get(&wanted.key);
         let change = match looked {
             Looked::Settled(change) => change,
-            Looked::Fresh(fresh) => {
-                let (look, body) = *fresh;
-                let change = change(wanted, &look, entry, options.allowed);
-                let before = match look.seen {
-                    Seen::Present(record) => Some(record),
-                    Seen::Absent | Seen::Unknown(_) => None,
-                };
-                pending.insert(at, Pending { body, before });
+            Looked::Fresh(change, it) => {
+                pending.insert(at, *it);
                 change
             }
         };
@@ -213,7 +265,7 @@ enum Looked {
     /// The list and the inventory were enough.
     Settled(Change),
     /// It was compiled and compared.
-    Fresh(Box<(Look, Body)>),
+    Fresh(Change, Box<Pending>),
 }
 
 async fn look(
@@ -223,6 +275,7 @@ async fn look(
     stubs: &BTreeMap<JobKey, &JobStub>,
     listed: &[JobStub],
     order: &[(usize, usize)],
+    allowed: Allowed,
 ) -> Result<Vec<Looked>, CannotPlan> {
     let asked: Vec<fast::Wanted<'_>> = order
         .iter()
@@ -239,7 +292,7 @@ async fn look(
                 Some(change) => Ok(Looked::Settled(change)),
                 None => {
                     let is_listed = stubs.contains_key(&set.wanted[*at].key);
-                    fresh(nomad, set, *at, inventory, is_listed).await
+                    fresh(nomad, set, *at, inventory, is_listed, allowed).await
                 }
             }
         })
@@ -279,10 +332,11 @@ async fn fresh(
     at: usize,
     inventory: &Inventory,
     is_listed: bool,
+    allowed: Allowed,
 ) -> Result<Looked, CannotPlan> {
     let wanted = &set.wanted[at];
     let client = nomad.in_namespace(&wanted.key.namespace);
-    let body = match set.body(at, &client).await {
+    let mut body = match set.body(at, &client).await {
         Ok(body) => body,
         Err(text) => return Ok(Looked::Settled(Change::Unknown(text))),
     };
@@ -312,11 +366,17 @@ async fn fresh(
         Seen::Absent | Seen::Unknown(_) => crate::inventory::Ownership::Ours,
     };
     let look = Look {
-        job: body.job.clone(),
+        job: body.job,
         seen,
         ownership,
     };
-    Ok(Looked::Fresh(Box::new((look, body))))
+    let change = change(wanted, &look, entry, allowed);
+    body.job = look.job;
+    let before = match &look.seen {
+        Seen::Present(record) => Some(record),
+        Seen::Absent | Seen::Unknown(_) => None,
+    };
+    Ok(Looked::Fresh(change, Box::new(Pending::new(body, before))))
 }
 
 async fn prune(
@@ -401,13 +461,13 @@ async fn ask_scheduler(
 }
 
 /// The job as it is sent: with what belongs to others taken over from the cluster.
-pub(super) fn to_send(set: &SpecSet, at: usize, pending: &Pending) -> serde_json::Value {
+pub(super) fn to_send(set: &SpecSet, at: usize, pending: &Pending) -> Value {
+    let job = pending.job();
     match &pending.before {
-        None => pending.body.job.clone(),
-        Some(record) => merged(
-            &pending.body.job,
-            &record.spec,
-            &set.wanted[at].options_against(record),
-        ),
+        None => job,
+        Some((head, spec)) => {
+            let options = set.wanted[at].options_against(head);
+            merged(&job, &spec.value(), &options)
+        }
     }
 }

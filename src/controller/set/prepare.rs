@@ -1,6 +1,6 @@
 //! Documents → what is wanted: references to secrets resolved, checked, fingerprinted, and put in order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -19,10 +19,11 @@ use crate::manifests::{Manifest, Revision};
 use crate::reconcile::diff::{DiffOptions, Place};
 use crate::set::Wanted;
 use crate::set::generation::{META_GENERATION, generation};
-use crate::set::graph::{Graph, GraphIssue, Node};
+use crate::set::graph::{Graph, Node};
 use crate::set::wanted::{PRUNE_DISABLED, PRUNE_LABEL};
 use crate::spec::relations::{HookPhase, OnFailure, Readiness};
-use crate::spec::{Diagnostic, NomadJob, Resource, Severity, Workload};
+use crate::spec::{Diagnostic, Document, NomadJob, Resource, Severity, Workload};
+use crate::validation::graph_finding;
 
 /// What is the same for the whole set.
 #[derive(Clone)]
@@ -99,10 +100,10 @@ pub fn prepare(manifests: Vec<Manifest>, options: SetOptions) -> Result<SpecSet,
         return Err(findings);
     }
     let graph = Graph::new(&nodes).map_err(|issues| {
-        issues
-            .iter()
-            .filter(|issue| issue.is_error())
-            .map(|issue| placed(issue, &nodes, &manifests))
+        let documents: Vec<&Document> = manifests.iter().map(|one| &one.document).collect();
+        let errors = issues.iter().filter(|issue| issue.is_error());
+        errors
+            .filter_map(|issue| graph_finding(issue, &nodes, &documents))
             .collect::<Vec<_>>()
     })?;
     let positions = nodes.iter().map(|node| node.key.clone()).zip(0..).collect();
@@ -140,6 +141,7 @@ fn one(manifest: &Manifest, options: &SetOptions) -> Result<Wanted, Vec<Diagnost
     let (key, digest) = match resource {
         Resource::Workload(workload) => {
             let desired = desired(workload, options).map_err(placed)?;
+            let digest = with_ignored(desired.digest(), resource.ignore_fields());
             let namespace = desired
                 .namespace
                 .unwrap_or_else(|| options.namespace.clone());
@@ -147,7 +149,7 @@ fn one(manifest: &Manifest, options: &SetOptions) -> Result<Wanted, Vec<Diagnost
                 namespace,
                 job: desired.id,
             };
-            (key, with_ignored(desired.digest, resource.ignore_fields()))
+            (key, digest)
         }
         Resource::NomadJob(job) => native_one(manifest, job, options)?,
     };
@@ -281,38 +283,6 @@ fn desired(workload: &Workload, options: &SetOptions) -> Result<Desired, Vec<Iss
     validate(workload, &given)
 }
 
-fn placed(issue: &GraphIssue, nodes: &[Node], manifests: &[Manifest]) -> Diagnostic {
-    let (node, path, code): (usize, String, &'static str) = match issue {
-        GraphIssue::Duplicate { second, .. } => {
-            (*second, "metadata.name".to_owned(), "duplicate-job")
-        }
-        GraphIssue::Cycle { path } => (path[0], "spec.dependsOn".to_owned(), "dependency-cycle"),
-        GraphIssue::Unresolved { node, need } => (
-            *node,
-            need_path(nodes, *node, *need),
-            "unresolved-dependency",
-        ),
-        GraphIssue::WrongKind { node, need, .. } => {
-            (*node, need_path(nodes, *node, *need), "dependency-kind")
-        }
-        GraphIssue::NeedsFailureHook { node, need } => {
-            (*node, need_path(nodes, *node, *need), "needs-failure-hook")
-        }
-        GraphIssue::UnknownServed { node, served } => {
-            (*node, format!("spec.hook.for[{served}]"), "unknown-served")
-        }
-        GraphIssue::EndlessHook { node } => (*node, "spec.hook".to_owned(), "endless-hook"),
-        GraphIssue::ServesHook { node, .. } => (*node, "spec.hook.for".to_owned(), "serves-hook"),
-    };
-    manifests[node]
-        .document
-        .diagnostic(code, &path, issue.message(nodes), None)
-}
-
-fn need_path(nodes: &[Node], node: usize, need: usize) -> String {
-    format!("spec.dependsOn[{}]", nodes[node].needs[need].position)
-}
-
 impl SpecSet {
     /// What a resource waits for by `dependsOn`; hooks are in the graph.
     #[must_use]
@@ -364,6 +334,18 @@ impl SpecSet {
         Some(generation(&self.wanted[at].digest, served))
     }
 
+    /// Names of the HCL variables that the native jobs of the set declare.
+    #[must_use]
+    pub fn declared_variables(&self) -> BTreeSet<String> {
+        let jobs = self.manifests.iter().filter_map(|manifest| {
+            let Resource::NomadJob(job) = &manifest.document.resource else {
+                return None;
+            };
+            Some(native::declared_variables(job, manifest.native.as_ref()))
+        });
+        jobs.flatten().collect()
+    }
+
     /// The document of a resource.
     #[must_use]
     pub fn manifest(&self, at: usize) -> &Manifest {
@@ -388,6 +370,13 @@ impl SpecSet {
             Resource::NomadJob(job) => self.native_body(at, job, nomad).await?,
         };
         if let Some(generation) = self.generation(at) {
+            // Of a native job the type may only be known now.
+            if !is_batch(&body.job) {
+                return Err(format!(
+                    "{}: a hook must end; only a `batch` or `sysbatch` job does",
+                    wanted.key
+                ));
+            }
             mark(&mut body.job, &generation);
         }
         body.submission
@@ -460,6 +449,11 @@ impl SpecSet {
 fn joined(issues: &[Issue]) -> String {
     let texts: Vec<String> = issues.iter().map(ToString::to_string).collect();
     texts.join("; ")
+}
+
+fn is_batch(job: &Value) -> bool {
+    let job_type = job.get("Type").and_then(Value::as_str);
+    matches!(job_type, Some("batch" | "sysbatch"))
 }
 
 /// Writes the generation into the job's meta.

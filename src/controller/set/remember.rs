@@ -1,11 +1,8 @@
-//! What a run writes into the inventory, and when: before the first write, while it goes on, at the end.
+//! What a run writes into the inventory, and when: before its first write, and at its end.
 //!
 //! What is going to be created is remembered first, so that a run that is cut off never leaves a job behind that nobody
-//! owns. What ended is written in batches, because every write is a call of its own.
-
-use std::time::Duration;
-
-use tokio::time::Instant;
+//! owns. How things ended is written once, at the end: a run that is cut off before costs the next one a look at each job,
+//! while writing in between would hold up everything else whenever Nomad does not answer.
 
 use super::apply::Ending;
 use super::observe::{Pending, Planned};
@@ -14,20 +11,16 @@ use crate::clients::chain;
 use crate::clients::nomad::types::JobHead;
 use crate::controller::converge::Until;
 use crate::ids::{JobKey, ModifyIndex};
-use crate::inventory::{Change, Entry, Failed, Inventory, InventoryError, State, Store};
+use crate::inventory::{Change, Entry, Failed, Inventory, InventoryError, Place, State, Store};
 use crate::reconcile::Outcome;
 use crate::reconcile::plan::META_OWNER;
 use crate::set::plan::Change as Planning;
-
-/// Least time between two writes while a run goes on.
-const PACE: Duration = Duration::from_secs(2);
 
 /// The inventory of a run.
 pub struct Remember {
     store: Store,
     inventory: Inventory,
     changes: Vec<Change>,
-    written: Instant,
     failed: Option<String>,
 }
 
@@ -39,9 +32,14 @@ impl Remember {
             store,
             inventory,
             changes: Vec::new(),
-            written: Instant::now(),
             failed: None,
         }
+    }
+
+    /// Where it stands. Whether the token may write shows only after a write.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        self.store.place()
     }
 
     /// What is remembered.
@@ -74,12 +72,9 @@ impl Remember {
             if !begins {
                 continue;
             }
-            let before = planned
-                .pending
-                .get(&at)
-                .and_then(|pending| pending.before.as_ref());
+            let before = planned.pending.get(&at).and_then(Pending::head);
             let mut entry = self.entry(set, at, planned.pending.get(&at));
-            entry.created = before.map_or(0, |record| record.head.create_index);
+            entry.created = before.map_or(0, |head| head.create_index);
             self.put(item.key.clone(), entry);
         }
         self.write().await
@@ -89,7 +84,7 @@ impl Remember {
     fn entry(&self, set: &SpecSet, at: usize, pending: Option<&Pending>) -> Entry {
         let wanted = &set.wanted[at];
         let known = self.inventory.entries.get(&wanted.key);
-        let before = pending.and_then(|pending| pending.before.as_ref());
+        let before = pending.and_then(Pending::head);
         Entry {
             kind: wanted.kind,
             digest: (&wanted.digest).into(),
@@ -98,7 +93,7 @@ impl Remember {
             state: State::Unsettled,
             written: jiff::Timestamp::now(),
             keep: wanted.keep,
-            adopted: before.is_some_and(|record| !record.head.meta.contains_key(META_OWNER)),
+            adopted: before.is_some_and(|head| !head.meta.contains_key(META_OWNER)),
             failed: None,
             hook: known.and_then(|entry| entry.hook.clone()),
             revision: set
@@ -174,13 +169,6 @@ impl Remember {
         self.changes.push(Change::Put(key, entry));
     }
 
-    /// Writes what has gathered, when the last time is long enough ago.
-    pub(super) async fn write_at_times(&mut self) {
-        if !self.changes.is_empty() && self.written.elapsed() >= PACE {
-            self.write_or_warn().await;
-        }
-    }
-
     /// Writes what has gathered. What could not be written is tried again next time.
     pub(super) async fn write_or_warn(&mut self) {
         self.failed = match self.write().await {
@@ -190,7 +178,6 @@ impl Remember {
     }
 
     async fn write(&mut self) -> Result<(), InventoryError> {
-        self.written = Instant::now();
         if self.changes.is_empty() {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use futures::StreamExt as _;
 use futures::stream;
 
-use super::apply::{Ending, SetResult, SetRun};
+use super::apply::{Ending, SetResult, SetRun, with_notes};
 use super::remember::Remember;
 use crate::clients::chain;
 use crate::controller::note::{Note, Notes};
@@ -61,18 +61,15 @@ impl SetRun<'_> {
     }
 
     async fn remove(&self, key: &JobKey, remember: &Remember) -> Outcome {
-        let (notes, received) = Notes::channel();
-        let work = async {
-            // Gone with the work, which ends the relay.
-            let notes = notes;
+        with_notes(&self.notes, key, async |notes| {
             let outcome = self.remove_with(key, remember, &notes).await;
             notes.send(Note::Finished {
                 job: key.job.clone(),
                 outcome: outcome.clone(),
             });
             outcome
-        };
-        tokio::join!(work, self.relay(key, received)).0
+        })
+        .await
     }
 
     /// Nomad takes no index here, so the job is read once more, immediately before.

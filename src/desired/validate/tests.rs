@@ -53,7 +53,7 @@ fn a_deployment_names_the_task_and_derives_the_run_uuid() {
     assert_eq!(first.task_name, "adeployment_1");
     assert_eq!(first, again);
     assert_ne!(first.run_uuid, next.run_uuid);
-    assert_ne!(first.digest, next.digest);
+    assert_ne!(first.digest(), next.digest());
     assert_eq!(first.run_uuid, first.deployment.as_ref().map(run_uuid));
     assert_eq!(first.labels["user_id"], "team_1");
     assert!(

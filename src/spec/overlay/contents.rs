@@ -19,6 +19,8 @@ pub(crate) struct Contents {
     pub(crate) findings: Vec<Diagnostic>,
     /// A document makes the folder an overlay, well written or not.
     pub(crate) has_overlay: bool,
+    /// It holds policies, which are not looked at here.
+    pub(crate) has_policies: bool,
     /// The file belongs to another tool.
     pub(crate) is_foreign: bool,
 }
@@ -40,6 +42,10 @@ impl Contents {
         }
         let number = files.add(Arc::clone(file));
         for root in roots {
+            if parse::is_policies(&root) {
+                contents.has_policies = true;
+                continue;
+            }
             contents.has_overlay |= parse::is_overlay(&root);
             contents.take(root.into_owned(number), &file.name, expected);
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::expression::Expression;
 use super::{Match, Policies, Policy, Site};
+use crate::manifests::Loaded;
 use crate::spec::single::{self, Single};
 use crate::spec::workload::ApiVersion;
 use crate::spec::{Diagnostic, Severity, path};
@@ -94,6 +95,21 @@ impl Policies {
         } else {
             Err(findings)
         }
+    }
+
+    /// Adds the policies that stand among specs, but for files that were read already. Returns what is wrong in them.
+    #[must_use]
+    pub fn read_among(
+        &mut self,
+        loaded: &Loaded,
+        is_read: impl Fn(&str) -> bool,
+    ) -> Vec<Diagnostic> {
+        let mut findings = Vec::new();
+        for file in loaded.policies.iter().filter(|file| !is_read(file)) {
+            let text = loaded.texts.get(file).map_or("", |text| text);
+            findings.extend(self.read(file, text).err().unwrap_or_default());
+        }
+        findings
     }
 }
 
