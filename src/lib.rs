@@ -2,9 +2,10 @@
 //!
 //! Pure, without IO, clock and environment:
 //! [`ids`] names and numbers · [`secret`] what must not be printed · [`spec`] what users write · [`dispatch`] what the
-//! platform sends · [`desired`] what `cs` holds true · [`compile`] desired → Nomad job · [`reconcile`] compare, judge
-//! health, plan · [`set`] many resources as one · [`views`] what people are shown of a cluster · [`reference`] what the
-//! fields of a spec mean · [`importing`] a running job → its spec · [`bridge`] what CI tells of a deployment.
+//! platform sends · [`project`] `cloudstation.hcl` · [`desired`] what `cs` holds true · [`compile`] desired → Nomad job ·
+//! [`reconcile`] compare, judge health, plan · [`set`] many resources as one · [`views`] what people are shown of a
+//! cluster · [`reference`] what the fields of a spec mean · [`importing`] a running job → its spec · [`bridge`] what CI
+//! tells of a deployment.
 //!
 //! Edges:
 //! [`config`] the environment and the config file · [`clients`] Nomad, NATS, backend · [`events`] what is announced and
@@ -30,6 +31,7 @@ pub mod importing;
 pub mod inventory;
 pub mod manifests;
 pub mod metrics;
+pub mod project;
 pub mod reconcile;
 pub mod reference;
 pub mod secret;

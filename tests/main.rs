@@ -22,6 +22,7 @@ mod manifests;
 mod native;
 mod nomad_client;
 mod packs;
+mod project;
 mod registry;
 mod repository;
 mod set;

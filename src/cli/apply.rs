@@ -11,8 +11,12 @@ use super::plan::{self, Format};
 use super::set::{Ready, SetArgs};
 use super::show_plan::{self, Detail};
 use super::{Context, block_on, confirm, exit, live, output, report, set};
+use crate::clients::nomad::NomadClient;
 use crate::controller::converge::Until;
 use crate::controller::set::apply::{ApplyOptions, Ending, SetResult, SetRun, notes};
+use crate::controller::set::observe::Planned;
+use crate::controller::set::prepare::SpecSet;
+use crate::controller::set::remember::Remember;
 use crate::reconcile::Outcome;
 use crate::set::seal::SealedPlan;
 use crate::spec::Span;
@@ -152,7 +156,12 @@ async fn apply(context: &Context, mut arguments: Arguments) -> Result<u8, u8> {
         deadline: began + timeout,
         placement_grace: placement_grace.min(timeout / 2),
     };
-    let result = carry_out(context, &mut ready, options).await.ok_or(10)?;
+    let parts = Parts {
+        nomad: &ready.nomad,
+        set: &ready.set,
+        planned: &ready.planned,
+    };
+    let result = carry_out(context, parts, &mut ready.remember, options).await?;
     Ok(conclude(
         context,
         &ready,
@@ -190,31 +199,43 @@ fn still_holds(sealed: &SealedPlan, now: &SealedPlan) -> Result<(), u8> {
     Err(8)
 }
 
-/// Applies the plan. `None` when a second signal ended it at once.
-async fn carry_out(
+/// What is applied, and to what.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'a> {
+    pub(super) nomad: &'a NomadClient,
+    pub(super) set: &'a SpecSet,
+    pub(super) planned: &'a Planned,
+}
+
+/// Applies the plan and shows how that goes.
+///
+/// # Errors
+/// A second signal ended it at once, which has been said: exit code 10.
+pub(super) async fn carry_out(
     context: &Context,
-    ready: &mut Ready,
+    parts: Parts<'_>,
+    remember: &mut Remember,
     options: ApplyOptions,
-) -> Option<SetResult> {
+) -> Result<SetResult, u8> {
     let cancel = CancellationToken::new();
     let (sender, received) = notes();
-    let plan = &ready.planned.plan;
+    let plan = &parts.planned.plan;
     let jobs = plan.count(crate::set::Change::differs) + plan.pruning.jobs.len();
     let run = SetRun {
-        nomad: &ready.nomad,
-        set: &ready.set,
-        planned: &ready.planned,
+        nomad: parts.nomad,
+        set: parts.set,
+        planned: parts.planned,
         options,
         notes: sender,
         cancel: &cancel,
     };
-    let remember = &mut ready.remember;
     let work = async move {
         // Gone with the work, which ends the show.
         let run = run;
         run.run(remember).await
     };
-    live::attend(context, received, jobs, &cancel, work).await
+    let attended = live::attend(context, received, jobs, &cancel, work).await;
+    attended.ok_or(10)
 }
 
 fn conclude(
@@ -226,7 +247,7 @@ fn conclude(
 ) -> u8 {
     let code = exit_code(result);
     match format {
-        Format::Text => report::apply::print(result, context.paint, took),
+        Format::Text => report::apply::print("Apply", result, context.paint, took),
         Format::Json => {
             let report = report::apply::ApplyReport::new(result, code, took);
             output::line(&report.line());
@@ -236,7 +257,7 @@ fn conclude(
 }
 
 /// The code of the failures when all have the same, else 1; 0 without any.
-fn exit_code(result: &SetResult) -> u8 {
+pub(super) fn exit_code(result: &SetResult) -> u8 {
     let items = result.items.iter().filter_map(|item| match &item.ending {
         Ending::Ended(outcome) => Some(outcome.exit_code()),
         Ending::NotBegun => Some(Outcome::Cancelled { doing: None }.exit_code()),

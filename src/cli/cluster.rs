@@ -69,6 +69,11 @@ impl ClusterArgs {
         connection(&choice, context)
     }
 
+    /// Whether the command line itself says which cluster is meant.
+    pub(super) const fn is_named(&self) -> bool {
+        self.address.is_some() || self.context.is_some()
+    }
+
     /// The cluster in one line.
     pub(super) fn described(&self, nomad: &NomadClient) -> String {
         format!("{} namespace {}", nomad.address(), nomad.namespace())

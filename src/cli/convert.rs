@@ -1,33 +1,52 @@
-//! `cs convert`: params → spec file, each secret replaced by a reference.
+//! `cs convert`: params or a project file → spec files; params → a project file. Secrets become references.
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
+use super::project::VariableArgs;
+use super::project::hcl::of_hcl;
 use super::{Context, exit, input, output};
-use crate::dispatch::{ErrorKind, Params, ParamsError, Task, convert, params, to_yaml};
+use crate::dispatch::{
+    Converted, DeployParams, ErrorKind, Params, ParamsError, Task, convert, params, to_yaml,
+};
+use crate::project::write::{self, VARS_FILE, Written};
+use crate::project::{Deploy, FILE};
+use crate::spec::Workload;
 
-/// Turns dispatch params into a spec file; secrets become references.
+/// Turns dispatch params or a project file into spec files, or params into a project file; secrets become references.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cs convert --params shop.json > specs/shop.yaml
-  cs convert --task deploy-repository --params - < shop.json")]
+  cs convert --task deploy-repository --params - < shop.json
+  cs convert cloudstation.hcl --var tag=1.4.2
+  cs convert --params shop.json --to hcl --out shop/")]
 pub(super) struct Arguments {
+    /// A project file, `cloudstation.hcl`.
+    #[arg(value_name = "FILE", conflicts_with_all = ["params", "task"], required_unless_present = "params")]
+    project: Option<PathBuf>,
     /// File with params (JSON or base64 of it), `-` for standard input.
     #[arg(long, value_name = "FILE")]
-    params: PathBuf,
+    params: Option<PathBuf>,
     /// Task that the params belong to. Default: `NOMAD_META_TASK`, else `deploy-image`.
     #[arg(long)]
     task: Option<String>,
-    /// What to write.
+    /// What to write: specs, or `cloudstation.hcl` and `vars.hcl`.
     #[arg(long, value_enum, default_value = "spec")]
     to: Target,
-    /// How to write it.
+    /// Write the files into this folder, and overwrite none. Default: everything on standard output.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// How specs are written; the files of `--to hcl` as texts of one JSON object.
     #[arg(short, long, value_enum, default_value = "yaml")]
     output: Format,
+    #[command(flatten)]
+    variables: VariableArgs,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Target {
     Spec,
+    Hcl,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -40,26 +59,151 @@ enum Format {
 const MODELINE: &str = "# yaml-language-server: $schema=../schemas/cloudstation.io_v1.json\n";
 
 pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
-    let Target::Spec = arguments.to;
-    let workload = match read_workload(context, &arguments.params, arguments.task.as_deref()) {
-        Ok(workload) => workload,
-        Err(code) => return code,
+    let done = match (&arguments.project, &arguments.params, arguments.to) {
+        (Some(file), _, Target::Spec) => of_project(context, file, &arguments),
+        (Some(_), _, Target::Hcl) => Err(exit::usage(
+            "it is a project file already",
+            "leave out --to, to see the specs that it stands for",
+        )),
+        (None, Some(params), Target::Spec) => of_params(context, params, &arguments),
+        (None, Some(params), Target::Hcl) => to_hcl(context, params, &arguments),
+        (None, None, _) => Err(exit::usage("there is nothing to convert", "name a file")),
     };
-    match arguments.output {
-        Format::Yaml => output::raw(&format!("{MODELINE}{}", to_yaml(&workload))),
-        Format::Json => output::line(
-            &serde_json::to_string_pretty(&workload).expect("plain data with text keys"),
-        ),
+    done.err().unwrap_or(0)
+}
+
+/// The specs that a project stands for.
+fn of_project(context: &Context, file: &Path, arguments: &Arguments) -> Result<(), u8> {
+    let loaded = of_hcl(context, file, &arguments.variables)?;
+    let mut workloads = Vec::new();
+    for app in &loaded.apps {
+        match &app.deploy {
+            Deploy::Job { .. } => workloads.push(app.workload()),
+            Deploy::Pack(pack) => exit::warn(&format!(
+                "{}: its job is what pack `{}` renders; `cs up` renders and deploys it",
+                app.name, pack.pack
+            )),
+            Deploy::Nothing => exit::warn(&format!("{}: nothing is deployed", app.name)),
+        }
     }
-    0
+    write_specs(&workloads, arguments)
+}
+
+fn of_params(context: &Context, path: &Path, arguments: &Arguments) -> Result<(), u8> {
+    let workload = read_workload(context, path, arguments.task.as_deref())?;
+    write_specs(&[&workload], arguments)
+}
+
+/// One document a workload, in the order of the apps.
+fn write_specs(workloads: &[&Workload], arguments: &Arguments) -> Result<(), u8> {
+    let text = match (arguments.output, workloads) {
+        (Format::Yaml, _) => {
+            let documents: Vec<String> = workloads.iter().map(|one| to_yaml(one)).collect();
+            format!("{MODELINE}{}", documents.join("---\n"))
+        }
+        (Format::Json, [one]) => pretty(one),
+        // One a line.
+        (Format::Json, several) => several
+            .iter()
+            .map(|one| serde_json::to_string(one).expect("plain data with text keys") + "\n")
+            .collect(),
+    };
+    let Some(folder) = &arguments.out else {
+        output::raw(&text);
+        return Ok(());
+    };
+    let name = match (arguments.output, workloads.first()) {
+        (Format::Yaml, Some(first)) => format!("{}.yaml", first.metadata.name),
+        (Format::Json, Some(first)) => format!("{}.json", first.metadata.name),
+        (_, None) => return Ok(()),
+    };
+    if name.contains('/') {
+        return Err(exit::usage(
+            "the workload's name is none that a file can have",
+            "leave out --out, and choose a file with `>`",
+        ));
+    }
+    write_files(folder, &[(&name, &text)])
+}
+
+fn pretty(workload: &Workload) -> String {
+    serde_json::to_string_pretty(workload).expect("plain data with text keys") + "\n"
+}
+
+/// `cloudstation.hcl` and `vars.hcl` of params.
+fn to_hcl(context: &Context, path: &Path, arguments: &Arguments) -> Result<(), u8> {
+    let (params, converted) = read(context, path, arguments.task.as_deref())?;
+    let written = write::write(&params, &converted.workload, &converted.run);
+    let Written {
+        project,
+        vars,
+        warnings,
+    } = written.map_err(|error| {
+        exit::complain(&error.to_string(), None);
+        3
+    })?;
+    warnings.iter().for_each(|warning| exit::warn(warning));
+    let mut files = vec![(FILE, project.as_str())];
+    files.extend(vars.as_deref().map(|vars| (VARS_FILE, vars)));
+    if let Some(folder) = &arguments.out {
+        return write_files(folder, &files);
+    }
+    if arguments.output == Format::Json {
+        let object: serde_json::Map<String, serde_json::Value> = files
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).into()))
+            .collect();
+        output::line(&serde_json::Value::Object(object).to_string());
+        return Ok(());
+    }
+    for (name, text) in files {
+        output::raw(&format!("# ==> {name} <==\n{text}"));
+    }
+    Ok(())
+}
+
+/// Writes files into a folder, all or none, and overwrites none.
+fn write_files(folder: &Path, files: &[(&str, &str)]) -> Result<(), u8> {
+    let cannot = |path: &Path, error: std::io::Error| {
+        exit::usage(format!("cannot write {}: {error}", path.display()), "")
+    };
+    std::fs::create_dir_all(folder).map_err(|error| cannot(folder, error))?;
+    for (name, _) in files {
+        let path = folder.join(name);
+        if path.exists() {
+            return Err(exit::usage(
+                format!("{} is there already", path.display()),
+                "choose another folder, or remove it first",
+            ));
+        }
+    }
+    for (name, text) in files {
+        let path = folder.join(name);
+        let made = std::fs::File::options()
+            .write(true)
+            .create_new(true)
+            .open(&path);
+        made.and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| cannot(&path, error))?;
+        exit::note(&format!("{} written", path.display()));
+    }
+    Ok(())
 }
 
 /// Params from a file, converted; complains and returns the exit code when that fails.
 pub(super) fn read_workload(
     context: &Context,
-    path: &std::path::Path,
+    path: &Path,
     task: Option<&str>,
-) -> Result<crate::spec::Workload, u8> {
+) -> Result<Workload, u8> {
+    read(context, path, task).map(|(_, converted)| converted.workload)
+}
+
+fn read(
+    context: &Context,
+    path: &Path,
+    task: Option<&str>,
+) -> Result<(Box<DeployParams>, Converted), u8> {
     let task = input::task_or_image(context, task).map_err(|error| exit::usage(error, ""))?;
     if task == Task::DestroyJobPack {
         return Err(exit::usage(
@@ -78,7 +222,7 @@ pub(super) fn read_workload(
     for warning in &converted.run.warnings {
         exit::warn(warning);
     }
-    Ok(converted.workload)
+    Ok((params, converted))
 }
 
 fn refused(error: ParamsError) -> u8 {

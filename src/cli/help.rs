@@ -7,10 +7,14 @@ use clap::{Command, CommandFactory, FromArgMatches};
 use super::Cli;
 
 /// Every command that is shown, in the order in which people meet them.
-pub(super) const GROUPS: [(&str, &[&str]); 6] = [
+pub(super) const GROUPS: [(&str, &[&str]); 7] = [
     (
         "Write and check specs, without a cluster",
         &["new", "validate", "explain", "schema", "render", "convert"],
+    ),
+    (
+        "Build and deploy a project",
+        &["init", "build", "deploy", "up"],
     ),
     (
         "Change a cluster",

@@ -5,6 +5,7 @@
 mod answer;
 mod apply;
 mod attend;
+mod build;
 mod cluster;
 mod completions;
 mod confirm;
@@ -12,6 +13,7 @@ mod context;
 mod convert;
 mod delete;
 mod demo;
+mod deploy;
 mod dev;
 mod diff;
 mod doctor;
@@ -21,6 +23,7 @@ mod get;
 mod help;
 mod history;
 mod import;
+mod init;
 mod input;
 mod live;
 mod logs;
@@ -31,6 +34,7 @@ mod paint;
 mod plan;
 mod printer;
 mod progress;
+mod project;
 mod promote;
 mod reconcile;
 mod render;
@@ -45,6 +49,7 @@ mod signals;
 mod sources;
 mod status;
 mod table;
+mod up;
 mod validate;
 mod wait;
 mod why;
@@ -134,6 +139,14 @@ enum Command {
     Import(import::Arguments),
     /// Write a first spec file of a kind.
     New(new::Arguments),
+    /// Look at a folder, and write its project file or spec.
+    Init(init::Arguments),
+    /// Build the images of a project.
+    Build(build::Arguments),
+    /// Deploy the images of a project that were built before.
+    Deploy(deploy::Arguments),
+    /// Build, push and deploy a project, and wait until it is healthy.
+    Up(up::Arguments),
     /// Explain a kind or a field of a kind.
     Explain(explain::Arguments),
     /// Show, choose and edit the clusters of the config file.
@@ -233,6 +246,10 @@ pub fn run() -> ExitCode {
         Command::Wait(arguments) => wait::run(&context, arguments),
         Command::Import(arguments) => import::run(&context, arguments),
         Command::New(arguments) => new::run(&context, arguments),
+        Command::Init(arguments) => init::run(&context, arguments),
+        Command::Build(arguments) => build::run(&context, arguments),
+        Command::Deploy(arguments) => deploy::run(&context, arguments),
+        Command::Up(arguments) => up::run(&context, arguments),
         Command::Explain(arguments) => explain::run(&context, arguments),
         Command::Context(arguments) => context::run(&context, arguments),
         Command::Doctor(arguments) => doctor::run(&context, arguments),

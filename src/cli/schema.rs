@@ -84,6 +84,24 @@ const REPORTS: &[ReportSchema] = &[
         render: report::apply::apply_schema,
     },
     ReportSchema {
+        name: "build-report",
+        about: "what `cs build -o json` prints",
+        file: "build.json",
+        render: report::image::build_schema,
+    },
+    ReportSchema {
+        name: "deploy-report",
+        about: "what `cs deploy` and `cs up -o json` print",
+        file: "deploy.json",
+        render: report::image::deploy_schema,
+    },
+    ReportSchema {
+        name: "init-report",
+        about: "what `cs init -o json` prints",
+        file: "init.json",
+        render: report::init::init_schema,
+    },
+    ReportSchema {
         name: "validation-report",
         about: "what `cs validate -o json` prints",
         file: "validation.json",

@@ -238,7 +238,10 @@ pub(super) fn say_what_is_remembered(remember: &Remember) -> u8 {
 }
 
 /// A cluster between two leaders is asked again for a while.
-async fn plan(
+///
+/// # Errors
+/// What is wrong has been printed; the exit code.
+pub(super) async fn plan(
     nomad: &NomadClient,
     set: &SpecSet,
     remember: &Remember,

@@ -66,6 +66,16 @@ impl Environment {
         Self(kept.map(named).collect())
     }
 
+    /// The same with values in the place of what the process has, for references that somebody gave a value of their own.
+    #[must_use]
+    pub fn with<'v>(&self, values: impl IntoIterator<Item = (&'v String, &'v Secret)>) -> Self {
+        let mut changed = self.clone();
+        for (name, value) in values {
+            changed.0.insert(name.clone(), value.expose().into());
+        }
+        changed
+    }
+
     /// A variable that is set and not empty. One that is not UTF-8 counts as unset.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {

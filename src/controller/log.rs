@@ -40,7 +40,8 @@ impl Echo {
 /// The log of one deployment. Clones write the same log.
 #[derive(Debug, Clone)]
 pub struct DeploymentLog {
-    log: BuildLog,
+    /// The platform's, where there is one.
+    log: Option<BuildLog>,
     echo: Echo,
 }
 
@@ -54,7 +55,16 @@ impl DeploymentLog {
             service_id: ids.service_id.to_string(),
             owner_id: ids.owner_id.clone(),
         });
-        Self { log, echo }
+        Self {
+            log: Some(log),
+            echo,
+        }
+    }
+
+    /// A log that only `echo` hears: no platform is told.
+    #[must_use]
+    pub const fn local(echo: Echo) -> Self {
+        Self { log: None, echo }
     }
 
     /// Writes one line; the line feed is added.
@@ -71,7 +81,9 @@ impl DeploymentLog {
     ) -> T {
         let (output, said) = Output::channel();
         let (result, ()) = tokio::join!(step(output), self.record(phase, mask, said));
-        self.log.flush().await;
+        if let Some(log) = &self.log {
+            log.flush().await;
+        }
         result
     }
 
@@ -88,7 +100,9 @@ impl DeploymentLog {
     }
 
     async fn write(&self, phase: Phase, stream: LogStream, bytes: Bytes) {
-        self.log.write(phase, stream, &bytes).await;
+        if let Some(log) = &self.log {
+            log.write(phase, stream, &bytes).await;
+        }
         self.echo.send(bytes).await;
     }
 }

@@ -392,7 +392,7 @@ mod tests {
         let source = workload.find("spec.source").unwrap();
         assert_eq!(
             source.constraint.as_deref(),
-            Some("must have exactly one of `archive`, `git`, `image`")
+            Some("must have exactly one of `archive`, `git`, `image`, `path`")
         );
         assert_eq!(workload.find("spec.ports").unwrap().constraint, None);
         assert!(port.required && !mode.required);

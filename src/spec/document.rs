@@ -33,6 +33,8 @@ enum Origin {
     Part { file: Arc<File>, number: usize },
     /// A file that as a whole describes a job in Nomad's own words. Every place is its beginning.
     Whole(Arc<File>),
+    /// Files in another language than YAML; whoever read them knows the places.
+    Read(Arc<[Arc<File>]>),
     /// Put together from several files; the places in the tree say which.
     Merged {
         files: Arc<[Arc<File>]>,
@@ -77,6 +79,28 @@ impl Document {
     /// A document that no YAML describes: the file itself is the job.
     pub(crate) fn of_whole(resource: Resource, file: Arc<File>) -> Self {
         Self::new(resource, Origin::Whole(file))
+    }
+
+    /// A document that was read from files in another language, the first of which it begins in. `places` says in which of
+    /// them, on which line and in which column each path stands, all from 1 but the number of the file.
+    pub(crate) fn of_places(
+        resource: Resource,
+        files: Arc<[Arc<File>]>,
+        places: impl IntoIterator<Item = (String, (usize, u64, u64))>,
+    ) -> Self {
+        let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let places = places.into_iter().map(|(path, (file, line, column))| {
+            let place = Place {
+                line: narrow(line),
+                column: narrow(column),
+                file: narrow(file as u64),
+            };
+            (path, place)
+        });
+        let document = Self::new(resource, Origin::Read(files));
+        // A new document has no places yet.
+        let _ = document.places.set(places.collect());
+        document
     }
 
     /// The workload, when it is one.
@@ -174,10 +198,10 @@ impl Origin {
     fn file(&self, place: Place) -> &File {
         match self {
             Self::Part { file, .. } | Self::Whole(file) => file,
-            Self::Merged { files, .. } => usize::try_from(place.file)
+            Self::Merged { files, .. } | Self::Read(files) => usize::try_from(place.file)
                 .ok()
                 .and_then(|number| files.get(number))
-                .expect("the places of a tree are in its files"),
+                .expect("the places of a document are in its files"),
         }
     }
 
@@ -193,6 +217,8 @@ impl Origin {
                 documents.get(*number).into_iter().for_each(&mut collect);
             }
             Self::Merged { root, .. } => collect(root),
+            // Whoever made the document gave the places.
+            Self::Read(_) => {}
             Self::Whole(_) => {
                 let beginning = Place {
                     line: 1,

@@ -81,9 +81,9 @@ pub struct WorkloadSpec {
     /// on every node. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
-    /// Where the image comes from: exactly one of `image`, `git`, `archive`.
+    /// Where the image comes from: exactly one of `image`, `git`, `archive`, `path`.
     pub source: Source,
-    /// How an image is built from `source.git` or `source.archive`; not used with `source.image`.
+    /// How an image is built from `source.git`, `source.archive` or `source.path`; not used with `source.image`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<Build>,
     /// How the node pulls the image: credentials, longest wait.
@@ -203,10 +203,10 @@ impl JobType {
     }
 }
 
-/// Where the image comes from: exactly one of `image`, `git` and `archive`.
+/// Where the image comes from: exactly one of `image`, `git`, `archive` and `path`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("allOf" = one_of(&["image", "git", "archive"])))]
+#[schemars(extend("allOf" = one_of(&["image", "git", "archive", "path"])))]
 pub struct Source {
     /// A ready image, with tag or digest, e.g. `registry.example.com/shop:1.4.2`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -217,6 +217,10 @@ pub struct Source {
     /// An uploaded archive to build from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<ArchiveSource>,
+    /// A folder of this machine to build from, relative to the file that names it, e.g. `.`; for `cs build`, `cs deploy` and
+    /// `cs up`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
 }
 
 /// A Git repository.

@@ -94,7 +94,8 @@ fn built_image(workload: &Workload) -> Option<String> {
     let spec = &workload.spec;
     let build = spec.build.clone().unwrap_or_default();
     let name = build.image.as_ref().unwrap_or(&workload.metadata.name);
-    let is_built = spec.source.git.is_some() || spec.source.archive.is_some();
+    let source = &spec.source;
+    let is_built = source.git.is_some() || source.archive.is_some() || source.path.is_some();
     is_built.then(|| match &build.tag {
         Some(tag) => format!("{name}:{tag}"),
         None => name.clone(),

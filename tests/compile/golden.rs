@@ -35,7 +35,7 @@ pub(crate) const CASES: [&str; 15] = [
 ];
 
 /// A JSON file of a case; `None` when the case has no such file.
-pub(super) fn read(case: &str, file: &str) -> Option<Value> {
+pub(crate) fn read(case: &str, file: &str) -> Option<Value> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden");
     let text = std::fs::read_to_string(root.join(case).join(file)).ok()?;
     Some(serde_json::from_str(&text).expect("fixtures are JSON"))
@@ -54,7 +54,7 @@ pub(super) fn want(name: &str) -> Value {
 const PROJECT: &str = "prj_8f6f2f6e-51c1-4a53-a1cb-90d4a7f0a111";
 const TEAM: &str = "team_9e0c8754-de83-4fee-937b-380ade396b1c";
 
-pub(super) fn case(name: &str) -> Value {
+pub(crate) fn case(name: &str) -> Value {
     read(name, "case.json").expect("every case has a case.json")
 }
 

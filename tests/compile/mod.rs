@@ -11,4 +11,4 @@ mod render;
 mod text_safety;
 
 pub(crate) use from_params::golden_job;
-pub(crate) use golden::CASES;
+pub(crate) use golden::{CASES, case, read};

@@ -31,14 +31,17 @@ pub enum Revision {
     Commit(String),
     /// SHA-256 of an uploaded archive, in hex.
     Archive(String),
+    /// A folder of this machine: nothing tells one state from another.
+    Folder,
 }
 
 impl Revision {
-    /// Its id, in hex.
+    /// Its id, in hex; a folder has none.
     #[must_use]
-    pub fn id(&self) -> &str {
+    pub fn id(&self) -> Option<&str> {
         match self {
-            Self::Commit(id) | Self::Archive(id) => id,
+            Self::Commit(id) | Self::Archive(id) => Some(id),
+            Self::Folder => None,
         }
     }
 }
@@ -69,7 +72,7 @@ pub struct BuildInputs {
 }
 
 impl BuildInputs {
-    /// SHA-256 over all of it, in hex. `None` when it cannot be known whether the secrets are the same.
+    /// SHA-256 over all of it, in hex. `None` when it cannot be known whether the source or the secrets are the same.
     #[must_use]
     pub fn digest(&self) -> Option<String> {
         if !self.secrets.is_empty() && self.secrets_version.is_none() {
@@ -79,6 +82,7 @@ impl BuildInputs {
         let (kind, id) = match &self.revision {
             Revision::Commit(id) => ("commit", id),
             Revision::Archive(id) => ("archive", id),
+            Revision::Folder => return None,
         };
         sink.member(kind, [id.as_str()]);
         sink.member("root directory", &self.root_directory);
@@ -96,12 +100,11 @@ impl BuildInputs {
     /// The labels of an image that `builder` builds of this.
     #[must_use]
     pub fn labels(&self, builder: Builder) -> BTreeMap<String, String> {
-        let revision = self.revision.id();
-        let mut labels = BTreeMap::from([
-            (BUILDER_LABEL.to_owned(), builder.to_string()),
-            (REVISION_LABEL.to_owned(), revision.to_owned()),
-        ]);
-        if matches!(self.revision, Revision::Commit(_)) {
+        let mut labels = BTreeMap::from([(BUILDER_LABEL.to_owned(), builder.to_string())]);
+        if let Some(revision) = self.revision.id() {
+            labels.insert(REVISION_LABEL.to_owned(), revision.to_owned());
+        }
+        if let Revision::Commit(revision) = &self.revision {
             labels.insert(OCI_REVISION_LABEL.to_owned(), revision.to_owned());
         }
         if let Some(digest) = self.digest() {

@@ -49,16 +49,22 @@ pub async fn find(
     builder: Builder,
     program: &'static str,
 ) -> Result<PathBuf, BuildError> {
+    let found = on_path(environment, program).await;
+    found.ok_or(BuildError::NotInstalled { builder, program })
+}
+
+/// The same for programs that are no builders; `None` when it is not there.
+pub async fn on_path(environment: &Environment, program: &str) -> Option<PathBuf> {
     for directory in directories(environment) {
         let path = directory.join(program);
         if let Ok(found) = tokio::fs::metadata(&path).await
             && found.is_file()
             && found.permissions().mode() & 0o111 != 0
         {
-            return Ok(path);
+            return Some(path);
         }
     }
-    Err(BuildError::NotInstalled { builder, program })
+    None
 }
 
 /// The absolute directories of `PATH`, in order.

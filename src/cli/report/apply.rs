@@ -61,7 +61,7 @@ struct ApplySummary {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct AppliedItem {
+pub(in crate::cli) struct AppliedItem {
     /// Nomad job id.
     job: String,
     /// Namespace.
@@ -164,6 +164,11 @@ fn removed(action: &'static str, key: &JobKey, outcome: &Outcome) -> AppliedItem
     }
 }
 
+/// One entry a resource.
+pub(in crate::cli) fn items(result: &SetResult) -> Vec<AppliedItem> {
+    result.items.iter().map(applied).collect()
+}
+
 fn has_failed(ending: &Ending) -> bool {
     matches!(ending, Ending::Ended(outcome) if !outcome.is_success())
 }
@@ -206,8 +211,8 @@ fn applied(item: &ItemResult) -> AppliedItem {
     }
 }
 
-/// Prints what became of each job that was not simply unchanged, failures last, and the sum.
-pub(in crate::cli) fn print(result: &SetResult, paint: Paint, took: Duration) {
+/// Prints what became of each job that was not simply unchanged, failures last, and the sum under its `title`.
+pub(in crate::cli) fn print(title: &str, result: &SetResult, paint: Paint, took: Duration) {
     let touched = result
         .items
         .iter()
@@ -248,7 +253,7 @@ pub(in crate::cli) fn print(result: &SetResult, paint: Paint, took: Duration) {
     if let Some(reason) = &result.not_pruned {
         line(paint.red("!"), "nothing was pruned", reason);
     }
-    output::line(&sum(result, took));
+    output::line(&format!("{title}: {}", sum(result, took)));
 }
 
 fn line(mark: String, name: &str, text: &str) {
@@ -315,7 +320,7 @@ fn sum(result: &SetResult, took: Duration) -> String {
     } else {
         parts.join(", ")
     };
-    format!("Apply: {parts} ({:.1} s).", took.as_secs_f64())
+    format!("{parts} ({:.1} s).", took.as_secs_f64())
 }
 
 /// The schema of the report.

@@ -3,6 +3,8 @@
 pub(super) mod apply;
 pub(super) mod contexts;
 pub(super) mod doctor;
+pub(super) mod image;
+pub(super) mod init;
 pub(super) mod plan;
 pub(super) mod run;
 pub(super) mod runner;

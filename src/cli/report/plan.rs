@@ -67,7 +67,7 @@ struct KeptJob {
 /// What happens to one resource.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct PlannedItem {
+pub(in crate::cli) struct PlannedItem {
     /// Nomad job id.
     job: String,
     /// Namespace.
@@ -128,13 +128,24 @@ struct SchedulerReport {
     warnings: String,
 }
 
+/// One entry a resource.
+pub(in crate::cli) fn items(plan: &SetPlan) -> Vec<PlannedItem> {
+    let blocked = plan.blocked_by();
+    let key = |place: &usize| plan.items[*place].key.to_string();
+    let items = plan.items.iter().zip(&blocked);
+    items
+        .map(|(item, blocked)| PlannedItem {
+            after: item.after.iter().map(key).collect(),
+            blocked_by: blocked.as_ref().map(key),
+            ..planned(item)
+        })
+        .collect()
+}
+
 impl PlanReport {
     /// The report of a plan.
     pub(in crate::cli) fn new(plan: &SetPlan) -> Self {
         let code = exit_code(plan);
-        let blocked = plan.blocked_by();
-        let results = plan.items.iter().zip(&blocked);
-        let key = |place: &usize| plan.items[*place].key.to_string();
         Self {
             api_version: ApiVersion::V1,
             kind: PlanReportKind::PlanReport,
@@ -163,13 +174,7 @@ impl PlanReport {
                     .collect(),
                 prune_refused: plan.pruning.refused.clone(),
             },
-            results: results
-                .map(|(item, blocked)| PlannedItem {
-                    after: item.after.iter().map(key).collect(),
-                    blocked_by: blocked.as_ref().map(key),
-                    ..planned(item)
-                })
-                .collect(),
+            results: items(plan),
         }
     }
 

@@ -52,7 +52,7 @@ impl ImageWork<'_> {
             )
             .await?;
         let (builder, facts) = built.map_err(|error| NoImage::from(error).masked(&mask))?;
-        Ok(self.image(builder, Some(inputs.revision.id().to_owned()), facts))
+        Ok(self.image(builder, inputs.revision.id().map(str::to_owned), facts))
     }
 
     fn recipe(

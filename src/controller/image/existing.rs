@@ -28,7 +28,11 @@ impl ImageWork<'_> {
             .await?;
         Ok(found.map(|((builder, facts), found)| {
             let digest = facts.digest.clone().filter(|_| found == Found::Registry);
-            let image = self.image(builder, Some(inputs.revision.id().to_owned()), Some(facts));
+            let image = self.image(
+                builder,
+                inputs.revision.id().map(str::to_owned),
+                Some(facts),
+            );
             Image {
                 digest,
                 found,

@@ -14,6 +14,8 @@ use crate::reconcile::Outcome;
 pub(super) enum Located {
     Git(Box<Resolved>),
     Archive(ArchiveRequest),
+    /// A folder of this machine, which is built where it stands.
+    Folder(PathBuf),
 }
 
 impl Located {
@@ -22,6 +24,7 @@ impl Located {
         match self {
             Self::Git(resolved) => Some(Revision::Commit(resolved.commit.clone())),
             Self::Archive(request) => request.sha256.clone().map(Revision::Archive),
+            Self::Folder(_) => Some(Revision::Folder),
         }
     }
 }
@@ -39,6 +42,9 @@ impl ImageWork<'_> {
     /// Finds out what is to be fetched; of a Git repository, which commit.
     pub(super) async fn locate(&self) -> Result<Located, NoImage> {
         let source = self.source;
+        if let Some(folder) = &source.path {
+            return Ok(Located::Folder(PathBuf::from(folder)));
+        }
         if let Some(archive) = &source.archive {
             let url = self
                 .resolve(Some(&archive.url))
@@ -49,7 +55,7 @@ impl ImageWork<'_> {
             }));
         }
         let Some(git) = &source.git else {
-            let text = "the source is neither a Git repository nor an archive".to_owned();
+            let text = "the source is neither a folder, a Git repository nor an archive".to_owned();
             return Err(Outcome::Invalid(text).into());
         };
         let invalid =
@@ -86,6 +92,8 @@ impl ImageWork<'_> {
                     .await?
             }
             Located::Archive(request) => self.unpack(request, root, &limits).await?,
+            // Its own user builds it: what its links lead to is theirs already.
+            Located::Folder(folder) => return Ok(in_place(folder)),
         };
         let tree = fetched.tree.clone();
         let look = tokio::task::spawn_blocking(move || tree.check_links());
@@ -158,5 +166,16 @@ impl ImageWork<'_> {
         self.environment
             .source_limits()
             .map_err(|error| Outcome::Usage(error.to_string()).into())
+    }
+}
+
+/// A folder as it stands. A repository in it is handed to Dockerfiles that ask for `.git`.
+fn in_place(folder: PathBuf) -> Fetched {
+    let git_dir = folder.join(".git");
+    Fetched {
+        git_dir: git_dir.is_dir().then_some(git_dir),
+        tree: SourceTree::new(folder),
+        revision: Revision::Folder,
+        committed_at: None,
     }
 }

@@ -110,7 +110,7 @@ impl From<BuildError> for NoImage {
 
 /// What making an image needs.
 pub struct ImageWork<'a> {
-    /// Where the source is.
+    /// Where the source is; a folder by its absolute path without links.
     pub source: &'a Source,
     /// How it is built.
     pub build: &'a Build,
@@ -142,7 +142,9 @@ impl ImageWork<'_> {
                 .await;
             return Ok(self.image(Builder::Noop, None, None));
         }
-        steps.begin(Phase::Clone);
+        if self.source.path.is_none() {
+            steps.begin(Phase::Clone);
+        }
         let located = self.locate().await?;
         let values = match self.vault_values().await {
             Ok(values) => values,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{ImageWork, NoImage};
 use crate::clients::vault::{self, VaultLogin};
+use crate::controller::set::secrets;
 use crate::events::Phase as LogPhase;
 use crate::reconcile::Outcome;
 use crate::secret::Secret;
@@ -20,11 +21,11 @@ pub(super) struct VaultValues {
 impl ImageWork<'_> {
     /// The value of a reference.
     pub(super) fn resolve(&self, reference: Option<&SecretRef>) -> Option<Secret> {
-        let name = reference?.from_env.as_deref()?;
-        self.secrets
-            .get(name)
-            .cloned()
-            .or_else(|| self.environment.secret(name))
+        let reference = reference?;
+        let given = reference.from_env.as_deref();
+        given
+            .and_then(|name| self.secrets.get(name).cloned())
+            .or_else(|| secrets::value(reference, self.environment))
     }
 
     /// Reads what Vault has for the build. Variables that the build names itself win.

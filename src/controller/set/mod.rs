@@ -12,4 +12,4 @@ pub mod observe;
 pub mod prepare;
 pub mod remember;
 mod removal;
-mod secrets;
+pub mod secrets;

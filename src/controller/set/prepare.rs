@@ -254,19 +254,20 @@ fn with_ignored(digest: Digest, ignored: &[String]) -> Digest {
 }
 
 fn desired(workload: &Workload, options: &SetOptions) -> Result<Desired, Vec<Issue>> {
-    let unbuilt = workload.spec.source.image.is_none();
+    let source = &workload.spec.source;
+    let is_built = source.git.is_some() || source.archive.is_some() || source.path.is_some();
     let issue = |code, path: &str, message: &str, help: &str| Issue {
         code,
         path: path.to_owned(),
         message: message.to_owned(),
         help: Some(help.to_owned()),
     };
-    if unbuilt && (workload.spec.source.git.is_some() || workload.spec.source.archive.is_some()) {
+    if source.image.is_none() && is_built {
         return Err(vec![issue(
             "needs-a-build",
             "spec.source",
             "only ready images are applied, and this one has to be built first",
-            "build and push it in a step before, and name it as `spec.source.image`",
+            "`cs up -f FILE` builds, pushes and deploys it; or build it in a step before, and name it as `spec.source.image`",
         )]);
     }
     if workload.spec.cluster.is_some() {

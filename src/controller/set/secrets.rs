@@ -12,17 +12,17 @@ use crate::spec::workload::SecretRef;
 const MAX_BYTES: u64 = 256 * 1024;
 
 /// The references that have a value. What is missing is reported by validation, with its place.
-pub(super) fn resolve(
-    workload: &Workload,
-    environment: &Environment,
-) -> BTreeMap<SecretRef, Secret> {
+#[must_use]
+pub fn resolve(workload: &Workload, environment: &Environment) -> BTreeMap<SecretRef, Secret> {
     references(workload)
         .into_iter()
         .filter_map(|reference| Some((reference.clone(), value(reference, environment)?)))
         .collect()
 }
 
-fn value(reference: &SecretRef, environment: &Environment) -> Option<Secret> {
+/// The value of a reference to a variable or to a file. Reads a small file.
+#[must_use]
+pub fn value(reference: &SecretRef, environment: &Environment) -> Option<Secret> {
     if let Some(name) = &reference.from_env {
         return environment.secret(name);
     }

@@ -71,12 +71,13 @@ fn image(spec: &WorkloadSpec, options: &Options, issues: &mut Issues) -> String 
         source.image.is_some(),
         source.git.is_some(),
         source.archive.is_some(),
+        source.path.is_some(),
     ];
     if given.into_iter().filter(|given| *given).count() != 1 {
         issues.add(
             "source-count",
             "spec.source",
-            "must have exactly one of `image`, `git` and `archive`",
+            "must have exactly one of `image`, `git`, `archive` and `path`",
         );
         return String::new();
     }
@@ -84,16 +85,16 @@ fn image(spec: &WorkloadSpec, options: &Options, issues: &mut Issues) -> String 
         (Some(image), _) => (image, "spec.source.image"),
         (None, Some(built)) => (built, "spec.source"),
         (None, None) => {
-            let kind = if source.git.is_some() {
-                "git"
-            } else {
-                "archive"
+            let kind = match (&source.git, &source.archive) {
+                (Some(_), _) => "git",
+                (None, Some(_)) => "archive",
+                (None, None) => "path",
             };
             issues.add_with_help(
                 "source-not-built",
                 path::member("spec.source", kind),
-                "no image has been built from this source, and this build of `cs` cannot build one",
-                "build and push the image, then name it in `spec.source.image`",
+                "no image has been built from this source yet",
+                "`cs up` builds, pushes and deploys it; or name a ready image in `spec.source.image`",
             );
             return String::new();
         }

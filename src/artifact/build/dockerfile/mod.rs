@@ -23,6 +23,8 @@ pub struct Dockerfile {
     pub buildkit: Vec<Feature>,
     /// Whether it copies or mounts a `.git`. `COPY . .` alone does not count: most who write it do not mean it.
     pub needs_git: bool,
+    /// TCP ports that its last stage exposes, as far as they are plain numbers, in order, each once.
+    pub exposed: Vec<u16>,
 }
 
 /// A `FROM`.
@@ -114,7 +116,17 @@ impl Dockerfile {
 
     fn add(&mut self, instruction: &Instruction) {
         match instruction.keyword.as_str() {
-            "FROM" => self.stages.extend(stage(instruction)),
+            "FROM" => {
+                self.stages.extend(stage(instruction));
+                self.exposed.clear();
+            }
+            "EXPOSE" => {
+                for port in instruction.words().iter().filter_map(|word| tcp_port(word)) {
+                    if !self.exposed.contains(&port) {
+                        self.exposed.push(port);
+                    }
+                }
+            }
             "ARG" => {
                 for word in instruction.words() {
                     let name = word.split('=').next().unwrap_or_default();
@@ -152,6 +164,13 @@ impl Dockerfile {
             add("with a here-document");
         }
     }
+}
+
+/// `8080` or `8080/tcp`.
+fn tcp_port(word: &str) -> Option<u16> {
+    let (number, protocol) = word.split_once('/').unwrap_or((word, "tcp"));
+    let port = number.parse().ok().filter(|port| *port > 0)?;
+    protocol.eq_ignore_ascii_case("tcp").then_some(port)
 }
 
 fn stage(instruction: &Instruction) -> Option<Stage> {

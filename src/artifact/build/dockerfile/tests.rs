@@ -32,6 +32,18 @@ fn stages_are_read_with_platform_and_name() {
 }
 
 #[test]
+fn the_last_stage_says_which_ports_are_exposed() {
+    let exposed = |text: &str| Dockerfile::parse(text).exposed;
+    assert_eq!(
+        exposed(
+            "FROM a\nEXPOSE 1\nFROM b\nEXPOSE 8080 9090/udp 70000 $PORT 81-83\nexpose 8080/TCP 443"
+        ),
+        [8080, 443]
+    );
+    assert!(exposed("FROM a").is_empty());
+}
+
+#[test]
 fn a_dockerfile_needs_git_when_it_copies_or_mounts_it() {
     for text in [
         "COPY .git /src/.git",
