@@ -87,7 +87,7 @@ fn it_ends_by_itself_with_the_job() {
     ended.assert_code(0).assert_says("shop has ended");
     assert_eq!(count(&ended.stdout, "line "), 4, "{ended}");
 
-    stage.lab.hold();
+    stage.hold();
     stage.register(&batch("import", "crash:1"));
     let mut follow = stage.cs("logs import -f").start();
     follow.until("the wait", |_| {

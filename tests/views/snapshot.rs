@@ -44,10 +44,12 @@ fn compare(name: &str, text: &str) {
     );
 }
 
-/// Ids, moments, ages and addresses by their kind; runs of spaces within a line as two.
+/// Without progress; ids, moments, ages and addresses by their kind; runs of spaces within a line as two.
 pub(super) fn normal(text: &str) -> String {
     let rules = [
         (r"\x1b\[[0-9;]*m", ""),
+        // Progress: how much of it is seen depends on who is faster.
+        (r"(?m)^ INFO .*\n", ""),
         (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "MOMENT"),
         (r"http://127\.0\.0\.1:\d+", "ADDRESS"),
         (r"periodic-\d+", "periodic-SECONDS"),

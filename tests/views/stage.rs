@@ -79,6 +79,14 @@ impl Stage {
         });
     }
 
+    /// Lets no time pass from now on; what its scripts say still holds.
+    pub(super) fn hold(&self) {
+        self.set_faults(Faults {
+            speed: Some(1e-6),
+            ..Faults::default()
+        });
+    }
+
     /// A command line, split at spaces.
     pub(super) fn cs(&self, line: &str) -> Invocation {
         self.lab.env.cs(line.split_whitespace())

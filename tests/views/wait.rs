@@ -48,7 +48,7 @@ fn a_version_that_is_rolled_back_meanwhile_is_a_failure_although_the_job_is_heal
     let stage = Stage::new();
     let shop = |image| with(service("shop", image, 1), "/Update/AutoRevert", json!(true));
     stage.rolled_out(&shop("ok:1"));
-    stage.lab.hold();
+    stage.hold();
     stage.register(&shop("crash:2"));
     let mut wait = stage.cs("wait shop").start();
     wait.until("the first look", |wait| {
@@ -64,7 +64,7 @@ fn a_version_that_is_rolled_back_meanwhile_is_a_failure_although_the_job_is_heal
 #[test]
 fn out_of_time_it_says_what_it_waited_for() {
     let stage = Stage::new();
-    stage.lab.hold();
+    stage.hold();
     stage.register(&service("shop", "ok:1", 1));
     let ended = stage.cs("wait shop --timeout 1s").run();
     ended
@@ -139,7 +139,7 @@ fn several_jobs_are_waited_for_together_and_the_first_that_failed_gives_the_code
 #[test]
 fn it_looks_again_when_something_changes_and_not_by_the_clock() {
     let stage = Stage::new();
-    stage.lab.hold();
+    stage.hold();
     stage.register(&service("shop", "ok:1", 1));
     let mut wait = stage.cs("wait shop").start();
     wait.until("the first look", |wait| {
@@ -161,7 +161,7 @@ fn it_looks_again_when_something_changes_and_not_by_the_clock() {
 #[test]
 fn an_interruption_ends_it_at_once() {
     let stage = Stage::new();
-    stage.lab.hold();
+    stage.hold();
     stage.register(&service("shop", "ok:1", 1));
     let mut wait = stage.cs("wait shop").start();
     wait.until("the first look", |wait| {
