@@ -59,7 +59,7 @@ impl CauseKind {
             Self::Setup => {
                 "check the Vault paths, the linked services and the templates of the task"
             }
-            Self::Exit => "read the log lines below; the process ended by itself",
+            Self::Exit => "the process ended by itself: its log lines say why",
             Self::OutOfMemory => "give the task more memory (ram), or make the process use less",
             Self::Check => {
                 "check that the process listens on the checked port and answers the checked path"

@@ -12,3 +12,4 @@ mod plan;
 mod prune;
 mod real;
 mod sealed;
+mod shown;

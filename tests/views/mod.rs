@@ -10,7 +10,7 @@ mod logs_follow;
 mod promote;
 mod rollback;
 mod schema;
-mod snapshot;
+pub(crate) mod snapshot;
 mod stage;
 mod status;
 mod wait;

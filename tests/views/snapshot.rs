@@ -10,7 +10,7 @@ use crate::support::env::{Ended, Invocation};
 
 /// Runs a command and compares all that it says.
 #[track_caller]
-pub(super) fn assert_snapshot(name: &str, line: &str, command: Invocation) -> Ended {
+pub(crate) fn assert_snapshot(name: &str, line: &str, command: Invocation) -> Ended {
     let ended = command.run();
     let mut text = format!("$ {line}\n");
     text.push_str(&normal(&ended.stdout));
@@ -52,6 +52,9 @@ pub(super) fn normal(text: &str) -> String {
         (r"(?m)^ INFO .*\n", ""),
         (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "MOMENT"),
         (r"http://127\.0\.0\.1:\d+", "ADDRESS"),
+        (r"/tmp/\.tmp[A-Za-z0-9]+", "HOME"),
+        (r"\(\d+\.\d s\)", "(TIME)"),
+        (r"at index \d+", "at index INDEX"),
         (r"periodic-\d+", "periodic-SECONDS"),
         (
             r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
