@@ -24,8 +24,9 @@ pub(crate) fn measure(
     report: &mut Report,
 ) {
     for size in sizes {
+        let options = Options::default().with_shared_pools(["minions".to_owned()]);
         let simulator = runtime
-            .block_on(Simulator::start(Options::default()))
+            .block_on(Simulator::start(options))
             .expect("the loopback has free ports");
         let fleet = Fleet::new(binary, *size, simulator.url.clone());
         fleet.measure("embedded Nomad", Some(&simulator), report);
@@ -74,7 +75,8 @@ impl<'a> Fleet<'a> {
 
     fn measure(&self, on: &str, simulator: Option<&Simulator>, report: &mut Report) {
         let size = self.size;
-        wall(&mut self.cs(self.binary, &["apply", "--yes", "--no-wait"]));
+        // Waited for: what has converged is known without a look.
+        wall(&mut self.cs(self.binary, &["apply", "--yes", "--timeout", "5m"]));
         let mut times = Samples::default();
         for _ in 0..7 {
             forget(simulator);

@@ -207,6 +207,11 @@ fn block_on(work: impl Future<Output = u8>) -> u8 {
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
+    // Asked for by many a script, and answered before forty commands are described.
+    if std::env::args_os().skip(1).eq(["--version"]) {
+        output::line(&format!("cs {}", env!("CARGO_PKG_VERSION")));
+        return ExitCode::SUCCESS;
+    }
     let environment = Environment::of_process();
     if let Some(asked) = completions::candidates::asked(std::env::args_os()) {
         return ExitCode::from(completions::candidates::print(environment, &asked));
