@@ -4,6 +4,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::build::{self, Format, single};
+use super::plan::exit_code;
 use super::project::images::{self, Made, Wanted};
 use super::project::load::{Loaded, adjust};
 use super::project::rollout::{DeployArgs, How};
@@ -159,6 +160,11 @@ impl Task {
         let cancel = CancellationToken::new();
         let planning = self.deploy.ready(context, &loaded, &cancel);
         let ready = images::interruptible(planning).await??;
+        // That something would change is what a dry run is for; that it cannot be done is not.
+        let code = match exit_code(&ready.planned.plan) {
+            1 => 0,
+            code => code,
+        };
         match self.format {
             Format::Text => ready.show(context, Detail::Plan),
             Format::Json => {
@@ -167,10 +173,10 @@ impl Task {
                     plan: plan::items(&ready.planned.plan),
                     results: Vec::new(),
                 };
-                self.report(told, 0, began);
+                self.report(told, code, began);
             }
         }
-        Ok(0)
+        Ok(code)
     }
 
     fn show_images(&self, images: &[ImageReport]) {

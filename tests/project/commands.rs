@@ -368,6 +368,55 @@ fn the_project_names_the_cluster_and_flags_win() {
 }
 
 #[test]
+fn a_token_goes_to_no_other_address_than_its_own_unless_the_project_says_so() {
+    let stage = Stage::with_options(|options| options.token = Some("canary-token".into()));
+    let address = stage.lab.nomad.url.clone();
+    let on = |more: &str| {
+        let named =
+            format!("    use       = \"nomad-pack\"\n    nomad_addr = \"{address}\"\n{more}");
+        READY.replace("    use       = \"nomad-pack\"\n", &named)
+    };
+    let up = || {
+        stage
+            .on_project("up")
+            .arg("--dry-run")
+            .var("DB_PASSWORD", "x")
+            .var("NOMAD_ADDR", "http://127.0.0.1:9")
+            .var("NOMAD_TOKEN", "canary-token")
+    };
+    // The simulator takes this very token: were it sent, all would be well.
+    stage.write("cloudstation.hcl", &on(""));
+    let ended = up().run();
+    ended
+        .assert_code(1)
+        .assert_hides("canary-token")
+        .assert_says("nomad_token = env(\"NOMAD_TOKEN\")");
+    stage.write(
+        "cloudstation.hcl",
+        &on("    nomad_token = env(\"NOMAD_TOKEN\")\n"),
+    );
+    up().run().assert_code(0).assert_hides("canary-token");
+    // The same address is no other.
+    stage.write("cloudstation.hcl", &on(""));
+    up().var("NOMAD_ADDR", &address).run().assert_code(0);
+}
+
+#[test]
+fn a_dry_up_that_is_refused_says_so_by_its_code() {
+    let stage = Stage::new();
+    stage.write("cloudstation.hcl", READY);
+    let up = || stage.on_project("up").var("DB_PASSWORD", "x");
+    up().run().assert_code(0);
+    let ended = up().args(["--dry-run", "--owner", "somebody-else"]).run();
+    ended.assert_code(9);
+    let ended = up()
+        .args(["--dry-run", "--owner", "somebody-else", "-o", "json"])
+        .run();
+    ended.assert_code(9);
+    assert_eq!(ended.document()["summary"]["exitCode"], 9);
+}
+
+#[test]
 fn apply_names_up_for_what_has_to_be_built() {
     let stage = Stage::new();
     stage.write(

@@ -18,7 +18,12 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new() -> Self {
-        let mut lab = Lab::new();
+        Self::with_options(|_| {})
+    }
+
+    /// On a cluster of another kind.
+    pub(super) fn with_options(change: impl FnOnce(&mut cs::simulator::Options)) -> Self {
+        let mut lab = Lab::with_options(change);
         let folder = lab.env.root().join("shop");
         let programs = lab.env.root().join("bin");
         for folder in [&folder, &programs] {

@@ -18,7 +18,6 @@ use crate::clients::nomad::NomadClient;
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::cluster::DEFAULT_OWNER;
 use crate::controller::converge::Until;
-use crate::controller::deploy::client_for;
 use crate::controller::log::{DeploymentLog, Echo};
 use crate::controller::pack::{PackError, PackWork};
 use crate::controller::set::apply::{ApplyOptions, SetResult};
@@ -135,7 +134,8 @@ impl DeployArgs {
         }
     }
 
-    /// The cluster of the flags, else that of the project, else that of the environment.
+    /// The cluster of the flags, else that of the project, else that of the environment. What proves who asks goes to no
+    /// other address than the one that it was given for, unless the project names it: it may be somebody else's project.
     fn connection(&self, context: &Context, loaded: &Loaded) -> Result<ConnectionConfig, u8> {
         let config = self.cluster.config(context)?;
         let mut clusters = loaded
@@ -153,12 +153,24 @@ impl DeployArgs {
             return Ok(config);
         };
         let token = token(cluster, loaded);
-        let client = client_for(&config, cluster.address.as_deref(), token.as_ref());
-        client.map_err(|error| exit::usage(error, ""))?;
         let mut config = config;
         if let Some(address) = &cluster.address {
-            let given = ConnectionConfig::new(address);
-            let given = given.map_err(|error| exit::usage(chain(&error), ""))?;
+            let given = ConnectionConfig::new(address).map_err(|error| {
+                exit::usage(format!("nomad_addr of the project: {}", chain(&error)), "")
+            })?;
+            if given.address != config.address {
+                if token.is_none() && config.token.is_some() {
+                    exit::warn(&format!(
+                        "the token is of {} and does not go to {}",
+                        config.address, given.address
+                    ));
+                    exit::help(
+                        "put `nomad_token = env(\"NOMAD_TOKEN\")` beside `nomad_addr` if it is meant for both",
+                    );
+                }
+                config.token = None;
+                config.http_auth = None;
+            }
             config.address = given.address;
             config.http_auth = given.http_auth.or(config.http_auth);
         }
