@@ -13,7 +13,6 @@ use super::note::{Note, Notes, Phase};
 use super::run::{JobResult, Surroundings};
 use super::steps::Steps;
 use super::sync::{self, service_update, settle_ports};
-use crate::artifact::build::Builder;
 use crate::artifact::build::target::{self, PushDefaults, Target, TargetError};
 use crate::artifact::facts;
 use crate::artifact::registry::{self, ImageFacts};
@@ -208,18 +207,9 @@ fn target_of(
     if !context.task.builds() {
         return Ok(None);
     }
-    let build = build_of(workload);
-    let (name, tag) = (build.image.as_deref(), build.tag.as_deref());
+    let defaults = PushDefaults::of(environment);
+    let target = target::of_build(&build_of(workload), context.job_id.as_str(), &defaults);
     let invalid = |error: TargetError| Outcome::Invalid(chain(&error)).into();
-    if build.builder.as_deref() == Some(Builder::Noop.as_str()) {
-        return target::unbuilt(name, tag).map(Some).map_err(invalid);
-    }
-    let defaults = PushDefaults {
-        registry_url: environment.get("REGISTRY_URL"),
-        namespace: environment.get("REGISTRY_NAMESPACE"),
-    };
-    let job = context.job_id.as_str();
-    let target = target::target(name, job, tag, build.push.as_ref(), &defaults);
     target.map(Some).map_err(invalid)
 }
 
@@ -537,7 +527,7 @@ pub fn nomad_client(
 ///
 /// # Errors
 /// One line that says which setting cannot be used.
-pub fn client_for(
+pub(super) fn client_for(
     connection: &ConnectionConfig,
     address: Option<&str>,
     token: Option<&crate::secret::Secret>,

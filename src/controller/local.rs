@@ -24,7 +24,7 @@ use crate::config::Environment;
 use crate::reconcile::Outcome;
 use crate::secret::Secret;
 use crate::spec::Workload;
-use crate::spec::workload::{Build, Push, Source};
+use crate::spec::workload::{Build, Source};
 
 /// Digits of an image's id in its tag.
 const ID_DIGITS: usize = 12;
@@ -69,29 +69,18 @@ pub fn target_of(
     if workload.spec.source.image.is_some() {
         return Ok(None);
     }
-    let build = workload.spec.build.clone().unwrap_or_default();
-    if build.builder.as_deref() == Some(Builder::Noop.as_str()) {
-        return target::unbuilt(build.image.as_deref(), build.tag.as_deref()).map(Some);
-    }
-    let defaults = PushDefaults {
-        registry_url: environment.get("REGISTRY_URL"),
-        namespace: environment.get("REGISTRY_NAMESPACE"),
-    };
-    let named = |push: Option<&Push>| {
-        let (name, tag) = (build.image.as_deref(), build.tag.as_deref());
-        target::target(name, &workload.metadata.name, tag, push, &defaults)
-    };
-    match named(build.push.as_ref()) {
+    let mut build = workload.spec.build.clone().unwrap_or_default();
+    let defaults = PushDefaults::of(environment);
+    let job = &workload.metadata.name;
+    let found = match target::of_build(&build, job, &defaults) {
         // Without a registry it stays here: one machine needs none.
         Err(TargetError::NoRegistry { .. }) => {
-            let push = Push {
-                disabled: true,
-                ..build.push.clone().unwrap_or_default()
-            };
-            named(Some(&push)).map(Some)
+            build.push.get_or_insert_default().disabled = true;
+            target::of_build(&build, job, &defaults)
         }
-        found => found.map(Some),
-    }
+        found => found,
+    };
+    found.map(Some)
 }
 
 impl Local<'_> {

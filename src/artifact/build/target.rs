@@ -1,7 +1,9 @@
 //! Where a built image goes, and what a job calls it: one name for both. Source: contract 5.5, 5.6.
 
+use super::Builder;
 use crate::artifact::registry::{ImageReference, InvalidImage};
-use crate::spec::workload::Push;
+use crate::config::Environment;
+use crate::spec::workload::{Build, Push};
 
 /// Tag of an image that was given none.
 const DEFAULT_TAG: &str = "latest";
@@ -13,6 +15,17 @@ pub struct PushDefaults {
     pub registry_url: Option<String>,
     /// `REGISTRY_NAMESPACE`.
     pub namespace: Option<String>,
+}
+
+impl PushDefaults {
+    /// Those of the environment.
+    #[must_use]
+    pub fn of(environment: &Environment) -> Self {
+        Self {
+            registry_url: environment.get("REGISTRY_URL"),
+            namespace: environment.get("REGISTRY_NAMESPACE"),
+        }
+    }
 }
 
 /// Where a built image goes.
@@ -58,6 +71,22 @@ pub enum TargetError {
     /// The parts make no name.
     #[error("the built image cannot be named from imageName, imageTag, registry and namespace")]
     Invalid(#[from] InvalidImage),
+}
+
+/// Decides where the image of a build goes. With the builder `noop` it is the one that is named, wherever that is.
+///
+/// # Errors
+/// As of [`target`] and [`unbuilt`].
+pub fn of_build(
+    build: &Build,
+    job_id: &str,
+    defaults: &PushDefaults,
+) -> Result<Target, TargetError> {
+    let (name, tag) = (build.image.as_deref(), build.tag.as_deref());
+    if build.builder.as_deref() == Some(Builder::Noop.as_str()) {
+        return unbuilt(name, tag);
+    }
+    target(name, job_id, tag, build.push.as_ref(), defaults)
 }
 
 /// Decides where an image is pushed.
