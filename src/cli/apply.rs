@@ -1,5 +1,6 @@
 //! `cs apply`: the cluster becomes what the files say.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::show_plan::{self, Detail};
 use super::{Context, block_on, confirm, exit, live, output, report, set};
 use crate::clients::nomad::NomadClient;
 use crate::controller::converge::Until;
-use crate::controller::set::apply::{ApplyOptions, Ending, SetResult, SetRun, notes};
+use crate::controller::set::apply::{ApplyOptions, Ending, PARALLEL, SetResult, SetRun, notes};
 use crate::controller::set::observe::Planned;
 use crate::controller::set::prepare::SpecSet;
 use crate::controller::set::remember::Remember;
@@ -61,6 +62,9 @@ pub(super) struct Arguments {
     /// Longest wait for the whole set. Default: 10m.
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Span>,
+    /// How many jobs are worked on, and roll out, at the same time.
+    #[arg(long, value_name = "N", default_value_t = PARALLEL)]
+    parallel: NonZeroUsize,
     /// What follows when a resource does not become healthy and its spec does not say.
     #[arg(long, value_enum, default_value = "keep")]
     on_failure: OnFailureWord,
@@ -155,6 +159,7 @@ async fn apply(context: &Context, mut arguments: Arguments) -> Result<u8, u8> {
         is_sealed: sealed.is_some(),
         deadline: began + timeout,
         placement_grace: placement_grace.min(timeout / 2),
+        at_once: arguments.parallel,
     };
     let parts = Parts {
         nomad: &ready.nomad,

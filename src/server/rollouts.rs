@@ -1,6 +1,7 @@
 //! A green build becomes a healthy rollout: rows that are due go through the same loop as `cs apply`.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -254,6 +255,8 @@ async fn converge(cluster: &Cluster, work: &RolloutWork, cancel: &CancellationTo
             is_sealed: false,
             deadline,
             placement_grace: cluster.placement_grace,
+            // There is one.
+            at_once: NonZeroUsize::MIN,
         },
         // Nobody looks on; the outcome says it all.
         notes: notes().0,

@@ -176,3 +176,21 @@ fn a_name_that_no_job_has_is_not_deleted_and_says_so() {
         "nothing is deleted when a part of it may not be"
     );
 }
+
+#[test]
+fn no_more_jobs_roll_out_at_the_same_time_than_is_said() {
+    let specs = Specs::new();
+    for number in 0..6 {
+        specs.service(&format!("app-{number}"), "app:1", "");
+    }
+    specs.lab.hold();
+    let mut run = specs.apply().args(["--parallel", "2"]).start();
+    run.until("two are waited for", |run| {
+        run.stderr().matches("waiting until").count() >= 2
+    });
+    assert_eq!(specs.lab.registrations(), 2);
+    specs.lab.release();
+    run.wait().assert_code(0);
+    specs.assert_settled();
+    specs.cs(["apply", "--parallel", "0"]).run().assert_code(2);
+}

@@ -20,7 +20,7 @@ use crate::config::cluster::DEFAULT_OWNER;
 use crate::controller::converge::Until;
 use crate::controller::log::{DeploymentLog, Echo};
 use crate::controller::pack::{PackError, PackWork};
-use crate::controller::set::apply::{ApplyOptions, SetResult};
+use crate::controller::set::apply::{ApplyOptions, PARALLEL, SetResult};
 use crate::controller::set::observe::{PlanOptions, Planned};
 use crate::controller::set::prepare::{SetOptions, SpecSet, prepare};
 use crate::controller::set::remember::Remember;
@@ -334,6 +334,7 @@ impl Ready {
             is_sealed: false,
             deadline: how.deadline,
             placement_grace: how.placement_grace,
+            at_once: PARALLEL,
         };
         let parts = Parts {
             nomad: &self.nomad,

@@ -6,6 +6,7 @@
 //! command finishes it: what stands already is found to stand.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -49,7 +50,13 @@ pub struct ApplyOptions {
     pub deadline: Instant,
     /// How long Nomad may find no node.
     pub placement_grace: Duration,
+    /// How many resources are worked on at the same time: as many may roll out at once.
+    pub at_once: NonZeroUsize,
 }
+
+/// [`ApplyOptions::at_once`] where nobody says otherwise. The client makes fewer calls at a time; this bounds what rolls out
+/// in the cluster, and what is held in memory.
+pub const PARALLEL: NonZeroUsize = NonZeroUsize::new(100).expect("it is not zero");
 
 /// A note about one job of the set.
 #[derive(Debug, Clone)]
@@ -203,7 +210,9 @@ impl SetRun<'_> {
         let mut queue = Queue::new(self.items());
         let mut working = FuturesUnordered::new();
         loop {
-            while let Some(place) = queue.next() {
+            while working.len() < self.options.at_once.get()
+                && let Some(place) = queue.next()
+            {
                 match self.verdict_before(place, &queue) {
                     Some(ending) => {
                         queue.done(place, ending.is_success());
