@@ -31,6 +31,7 @@ mod man;
 mod new;
 mod output;
 mod paint;
+mod panicked;
 mod plan;
 mod printer;
 mod progress;
@@ -61,6 +62,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::Environment;
 use paint::Paint;
+use panicked::Owes;
 
 use crate::telemetry::{self, Color, Level, LogFormat};
 
@@ -217,6 +219,10 @@ pub fn run() -> ExitCode {
         return ExitCode::from(completions::candidates::print(environment, &asked));
     }
     let cli = help::parse();
+    panicked::prepare(match &cli.command {
+        Command::Reconcile(run) if !run.is_after_panic() => Owes::Announcement,
+        _ => Owes::Nothing,
+    });
     let no_color = environment.get("NO_COLOR").is_some();
     let stderr = std::io::stderr();
     let color = cli.global.color.applies_to(&stderr, no_color);

@@ -17,7 +17,7 @@ use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::{BadVariable, Environment};
 use crate::controller::log::Echo;
 use crate::controller::note::{Note, Notes, Phase};
-use crate::controller::run::{self, RunResult, Surroundings};
+use crate::controller::run::{self, PANICKED, RunResult, Surroundings};
 use crate::controller::warrant::Warrant;
 use crate::dispatch::ConvertOptions;
 use crate::dispatch::Task;
@@ -52,6 +52,16 @@ pub(super) struct Arguments {
     /// How the run is shown on standard output.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
+    /// Only announce that the run before this one panicked.
+    #[arg(long, hide = true)]
+    after_panic: bool,
+}
+
+impl Arguments {
+    /// Whether a run that panicked is to be announced, and nothing else to be done.
+    pub(super) fn is_after_panic(&self) -> bool {
+        self.after_panic
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -142,15 +152,26 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<Ended, Ca
     // Not before the params are read: a wait for standard input may be interrupted.
     let signals = Signals::catch();
     let announcer = announcer(environment)?;
-    if arguments.output == Format::Text {
+    if arguments.output == Format::Text && !arguments.after_panic {
         banner(task.as_deref());
     }
+    debug_assert!(
+        arguments.after_panic || environment.get("CS_TEST_PANIC").is_none(),
+        "asked to panic"
+    );
     let cancel = CancellationToken::new();
     let signals = tokio::spawn(cancel_on_signal(signals, cancel.clone()));
     let (task, params) = (task.as_deref(), params.as_deref());
     let printer = prints_log(environment, arguments.output).then(Printer::start);
     let result = match settings(environment, arguments) {
-        Err(bad) => run::refuse_run(chain(&bad), task, params, &announcer, &cancel).await,
+        Err(bad) => {
+            let outcome = Outcome::Usage(chain(&bad));
+            run::refuse_run(outcome, task, params, &announcer, &cancel).await
+        }
+        Ok(_) if arguments.after_panic => {
+            let outcome = Outcome::Failed(PANICKED.to_owned());
+            run::refuse_run(outcome, task, params, &announcer, &cancel).await
+        }
         Ok(settings) => {
             let (notes, received) = Notes::channel();
             let (echo, said) = if printer.is_some() {
