@@ -17,7 +17,10 @@ fn the_version_is_that_of_the_package_with_its_commit() {
     let slow = env.cs(["--version", "--color", "never"]).run();
     assert_eq!(slow.stdout, ended.stdout);
     let short = env.cs(["-V"]).run();
-    assert_eq!(short.stdout, concat!("cs ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(
+        short.stdout,
+        concat!("cs ", env!("CARGO_PKG_VERSION"), "\n")
+    );
 }
 
 #[test]

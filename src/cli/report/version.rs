@@ -133,7 +133,12 @@ impl VersionReport {
         let mut row = |name: &str, value: &str| {
             let _ = writeln!(text, "{name:<11}{value}");
         };
-        row("commit", build.commit.unwrap_or("unknown: built without a git checkout"));
+        row(
+            "commit",
+            build
+                .commit
+                .unwrap_or("unknown: built without a git checkout"),
+        );
         row("target", build.target);
         row("profile", build.profile);
         row("compiler", build.rustc);
@@ -143,7 +148,10 @@ impl VersionReport {
         row("plan file", build.plan_file);
         row("database", &build.database.to_string());
         if let Some(server) = &build.server {
-            row("Nomad", &format!("{} at {}", server.version, server.address));
+            row(
+                "Nomad",
+                &format!("{} at {}", server.version, server.address),
+            );
         }
         text
     }
