@@ -20,8 +20,8 @@ variable "service_provider" {
 
 variable "trusted_proxy" {
   type        = string
-  default     = "10.0.0.0/8"
-  description = "The network of the proxy in front, which ends TLS and says in X-Forwarded-For who a sender is."
+  default     = ""
+  description = "The network of the proxy in front, such as 10.0.0.0/24, which ends TLS and says in X-Forwarded-For who a sender is."
 }
 
 job "cs-serve" {
@@ -63,8 +63,10 @@ job "cs-serve" {
 
       config {
         image = var.image
-        args  = ["serve", "--listen", "0.0.0.0:8080", "--trusted-proxy", var.trusted_proxy]
         ports = ["http"]
+        args = var.trusted_proxy == "" ? ["serve", "--listen", "0.0.0.0:8080"] : [
+          "serve", "--listen", "0.0.0.0:8080", "--trusted-proxy", var.trusted_proxy
+        ]
       }
 
       env {

@@ -105,9 +105,7 @@ pub(crate) fn moving_files(root: &Path) -> Vec<PathBuf> {
 /// What `git` says, without the end of the line; `None` when it fails. It writes nothing, not even its index: that would make
 /// the next build stale.
 fn git(root: &Path, arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(root)
+    let output = program(root)
         .arg("--no-optional-locks")
         .args(arguments)
         .env("TZ", "UTC")
@@ -117,6 +115,16 @@ fn git(root: &Path, arguments: &[&str]) -> Option<String> {
         .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim_end().to_owned())
+}
+
+/// `git` in `root`, also when Cargo runs inside of a hook, where Git's variables name another place.
+fn program(root: &Path) -> Command {
+    let mut program = Command::new("git");
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
+        program.env_remove(name);
+    }
+    program.arg("-C").arg(root);
+    program
 }
 
 #[cfg(test)]
@@ -144,9 +152,7 @@ mod tests {
     }
 
     fn run(root: &Path, arguments: &[&str]) {
-        let status = Command::new("git")
-            .arg("-C")
-            .arg(root)
+        let status = program(root)
             .args(["-c", "user.name=a", "-c", "user.email=a@example.com"])
             .args(arguments)
             // In the evening of the west it is tomorrow in UTC.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
+use async_nats::ConnectOptions;
 use async_nats::jetstream::{self, stream::Config};
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ use crate::support::postgres::Postgres;
 const FILE: &str = "deploy/compose.yml";
 
 /// The file with its variables' defaults, as compose reads it where none of them is set.
-fn services() -> BTreeMap<String, Value> {
+fn document() -> Value {
     let mut text = read(FILE);
     while let Some(start) = text.find("${") {
         let end = start + text[start..].find('}').expect("a variable ends");
@@ -27,7 +28,11 @@ fn services() -> BTreeMap<String, Value> {
         let default = default.to_owned();
         text.replace_range(start..=end, &default);
     }
-    let document: Value = serde_saphyr::from_str(&text).expect("YAML");
+    serde_saphyr::from_str(&text).expect("YAML")
+}
+
+fn services() -> BTreeMap<String, Value> {
+    let document = document();
     let services = document["services"].as_object().expect("services").clone();
     services.into_iter().collect()
 }
@@ -201,20 +206,21 @@ impl Trial {
         running
     }
 
-    /// NATS with the flags of its service.
+    /// NATS with the configuration of its service.
     fn start_nats(&self) -> Process {
+        assert_eq!(
+            texts(&self.services["nats"]["command"]),
+            ["--config", "/trial.conf"]
+        );
         let store = self.env.root().join("nats").display().to_string();
-        let mut flags: Vec<String> = texts(&self.services["nats"]["command"]);
-        for flag in &mut flags {
-            match flag.as_str() {
-                "/data" => flag.clone_from(&store),
-                "8222" => *flag = free_port().to_string(),
-                _ => {}
-            }
-        }
+        let config = document()["configs"]["nats"]["content"].take();
+        let config = config.as_str().expect("a text").replace("/data", &store);
+        let config = config.replace("8222", &free_port().to_string());
+        let config = self.env.file("trial.conf", config);
         let (_, port) = self.nats.split_once(':').expect("an address");
         let child = Command::new("nats-server")
-            .args(&flags)
+            .arg("--config")
+            .arg(config)
             .args(["--addr", "127.0.0.1", "--port", port])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -235,7 +241,8 @@ impl Trial {
                 .expect("it is there");
             command[at + 1].clone()
         };
-        let client = async_nats::connect(&self.nats).await.expect("NATS answers");
+        let options = ConnectOptions::with_user_and_password(after("--user"), after("--password"));
+        let client = options.connect(&self.nats).await.expect("NATS answers");
         let context = jetstream::new(client);
         let config = Config {
             name: after("add"),

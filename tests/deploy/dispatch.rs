@@ -182,8 +182,9 @@ fn a_dispatched_task_is_carried_out_inside_its_allocation() {
     assert_eq!(stage.subjects(), ["cs.job.destroyed"]);
     assert_eq!(stage.get("/v1/job/cs-test-idle"), None);
 
-    // More than any node has: the run says so, and Nomad neither restarts nor reschedules it.
-    let params = image_with(json!({"jobId": "cs-test-large", "cpu": 90_000_000}));
+    // Into a pool without nodes: the run says so, and Nomad neither restarts nor reschedules it.
+    stage.put("/v1/node/pools", &json!({"Name": "minions"}));
+    let params = image_with(json!({"jobId": "cs-test-shop"}));
     let ended = stage.dispatch("deploy-image", &params);
     assert_eq!(ended, [("failed".to_owned(), 7)]);
     let after = &stage.subjects()[1..];
@@ -195,7 +196,7 @@ fn a_dispatched_task_is_carried_out_inside_its_allocation() {
             "cs.build.log.end.dep-1"
         ]
     );
-    for job in ["cs-test-large", JOB] {
+    for job in ["cs-test-shop", JOB] {
         stage.purge(job);
     }
 }

@@ -85,14 +85,18 @@ fn cs_itself_finds_nothing_wrong_with_them() {
 
 #[test]
 fn what_they_run_is_what_the_binary_takes() {
-    each("image = \"cs:1\"", |_, job| {
-        let arguments = texts(&task(job)["Config"]["args"]);
-        let arguments: Vec<String> = arguments
-            .iter()
-            .map(|argument| argument.replace("${NOMAD_PORT_health}", "9464"))
-            .collect();
-        assert_accepted(&arguments);
-    });
+    for more in ["", "\ntrusted_proxy = \"10.0.0.0/24\""] {
+        each(&format!("image = \"cs:1\"{more}"), |file, job| {
+            let arguments = texts(&task(job)["Config"]["args"]);
+            let arguments: Vec<String> = arguments
+                .iter()
+                .map(|argument| argument.replace("${NOMAD_PORT_health}", "9464"))
+                .collect();
+            assert_accepted(&arguments);
+            let trusts = arguments.iter().any(|argument| argument == "10.0.0.0/24");
+            assert_eq!(trusts, file.contains("serve") && !more.is_empty(), "{file}");
+        });
+    }
 }
 
 #[test]
