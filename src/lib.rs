@@ -5,7 +5,7 @@
 //! platform sends · [`project`] `cloudstation.hcl` · [`desired`] what `cs` holds true · [`compile`] desired → Nomad job ·
 //! [`reconcile`] compare, judge health, plan · [`set`] many resources as one · [`views`] what people are shown of a
 //! cluster · [`reference`] what the fields of a spec mean · [`importing`] a running job → its spec · [`bridge`] what CI
-//! tells of a deployment.
+//! tells of a deployment · [`version`] what this build is.
 //!
 //! Edges:
 //! [`config`] the environment and the config file · [`clients`] Nomad, NATS, backend · [`events`] what is announced and
@@ -42,4 +42,5 @@ pub mod spec;
 pub mod store;
 pub mod telemetry;
 pub mod validation;
+pub mod version;
 pub mod views;

@@ -11,6 +11,7 @@ mod conformance;
 mod convergence;
 mod corpus;
 mod crash;
+mod deploy;
 mod dispatch;
 mod docker;
 mod events;

@@ -52,6 +52,7 @@ mod status;
 mod table;
 mod up;
 mod validate;
+mod version;
 mod wait;
 mod why;
 
@@ -71,6 +72,7 @@ use crate::telemetry::{self, Color, Level, LogFormat};
 #[command(
     name = "cs",
     version,
+    long_version = crate::version::LONG,
     about,
     propagate_version = true,
     disable_help_subcommand = true
@@ -176,6 +178,8 @@ enum Command {
     Dev(dev::Arguments),
     /// Show the whole loop on the embedded Nomad: a broken version, its cause, the repaired one, the events.
     Demo(demo::Arguments),
+    /// Show version, commit and target of this build, and the kinds it understands.
+    Version(version::Arguments),
 }
 
 /// What a command needs to know about its surroundings.
@@ -211,7 +215,7 @@ fn block_on(work: impl Future<Output = u8>) -> u8 {
 pub fn run() -> ExitCode {
     // Asked for by many a script, and answered before forty commands are described.
     if std::env::args_os().skip(1).eq(["--version"]) {
-        output::line(&format!("cs {}", env!("CARGO_PKG_VERSION")));
+        output::line(&format!("cs {}", crate::version::LONG));
         return ExitCode::SUCCESS;
     }
     let environment = Environment::of_process();
@@ -274,6 +278,7 @@ pub fn run() -> ExitCode {
         Command::Schema(arguments) => schema::run(&context, &arguments),
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments, color),
+        Command::Version(arguments) => version::run(&context, arguments),
     };
     ExitCode::from(code)
 }

@@ -137,6 +137,12 @@ const REPORTS: &[ReportSchema] = &[
         file: "doctor.json",
         render: report::doctor::doctor_schema,
     },
+    ReportSchema {
+        name: "version-report",
+        about: "what `cs version -o json` prints",
+        file: "version.json",
+        render: report::version::version_schema,
+    },
 ];
 
 /// Name of the schema of any document.
