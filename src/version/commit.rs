@@ -4,7 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What a binary is made of, below the root of the repository. A change anywhere else leaves the binary as it is.
-pub(crate) const INPUTS: [&str; 4] = ["Cargo.lock", "Cargo.toml", "specs", "src"];
+pub(crate) const INPUTS: [&str; 6] = [
+    ".cargo/config.toml",
+    "Cargo.lock",
+    "Cargo.toml",
+    "deploy/static.ld",
+    "specs",
+    "src",
+];
 
 /// The commit of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
