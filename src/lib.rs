@@ -19,6 +19,7 @@ pub mod artifact;
 pub mod bridge;
 pub mod cli;
 pub mod clients;
+mod committed;
 pub mod compile;
 pub mod config;
 pub mod controller;

@@ -1,5 +1,5 @@
 //! The build script: hands commit, target, profile and compiler to `src/version.rs`, and tells the linker what the static
-//! release is to be without.
+//! release is to be without. Packs the committed schemas, which a release prints instead of making them.
 //!
 //! No time and no path of the build, so that two builds of a commit are the same. Runs again only when an input of the binary
 //! changed, or another commit is checked out.
@@ -10,6 +10,8 @@
 
 mod commit;
 
+use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -54,7 +56,45 @@ fn main() -> ExitCode {
     if variable("TARGET").ends_with("-linux-musl") && variable("PROFILE") == "release" {
         shrink(root, &rustc);
     }
+    pack(&root.join("schemas"), Path::new(&variable("OUT_DIR")));
     ExitCode::SUCCESS
+}
+
+/// All files below `schemas/` as one JSON object of name and text, compressed: 45 KB instead of 320.
+fn pack(schemas: &Path, out: &Path) {
+    let mut texts = BTreeMap::new();
+    read_below(schemas, schemas, &mut texts);
+    let members: Vec<String> = texts
+        .iter()
+        .map(|(name, text)| format!("{name:?}:{}", json_text(text)))
+        .collect();
+    let file = std::fs::File::create(out.join("schemas.json.gz")).expect("OUT_DIR can be written");
+    let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::best());
+    write!(packed, "{{{}}}", members.join(",")).expect("OUT_DIR can be written");
+    packed.finish().expect("OUT_DIR can be written");
+}
+
+fn read_below(root: &Path, folder: &Path, texts: &mut BTreeMap<String, String>) {
+    for entry in std::fs::read_dir(folder).expect("schemas/ can be read") {
+        let path = entry.expect("schemas/ can be read").path();
+        if path.is_dir() {
+            read_below(root, &path, texts);
+            continue;
+        }
+        let name = path
+            .strip_prefix(root)
+            .expect("it is below")
+            .display()
+            .to_string();
+        let text = std::fs::read_to_string(&path).expect("schemas are texts");
+        texts.insert(name, text);
+    }
+}
+
+/// A text as JSON. The schemas are texts without control characters but line breaks.
+fn json_text(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", escaped.replace('\n', "\\n"))
 }
 
 /// Leaves out the tables for unwinding, and packs the relocations (0.7 MB to 9 KB).

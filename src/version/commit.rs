@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What a binary is made of, below the root of the repository. A change anywhere else leaves the binary as it is.
-pub(crate) const INPUTS: [&str; 6] = [
+pub(crate) const INPUTS: [&str; 7] = [
     ".cargo/config.toml",
     "Cargo.lock",
     "Cargo.toml",
     "deploy/static.ld",
+    "schemas",
     "specs",
     "src",
 ];
