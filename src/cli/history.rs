@@ -102,8 +102,8 @@ fn show(context: &Context, nomad: &NomadClient, arguments: &Arguments, versions:
         StatusReport::of_entries(vec![entry], message)
     };
     match arguments.output {
-        Format::Json => output::line(&report().json()),
-        Format::Yaml => output::raw(&report().yaml()),
+        Format::Json => output::json(&report().json()),
+        Format::Yaml => output::data(&report().yaml()),
         Format::Table if arguments.diff => output::raw(&diffs(context, versions)),
         Format::Table => {
             let table = table(versions, now());

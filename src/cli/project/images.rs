@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::load::{App, Loaded};
 use crate::artifact::build::target::{Target, TargetError};
 use crate::artifact::registry;
-use crate::cli::progress::{self, LogWriter};
 use crate::cli::signals::Signals;
 use crate::cli::{Context, exit};
+use crate::cli::{output, progress};
 use crate::clients::backend::DeploymentType;
 use crate::clients::chain;
 use crate::controller::bounds::Bounds;
@@ -232,10 +232,11 @@ impl Work<'_> {
 
 /// Writes what builders say on standard error.
 pub(super) async fn repeat(mut said: Receiver<Bytes>) {
+    let mut flow = Flow::default();
     while let Some(bytes) = said.recv().await {
-        // Nobody is told when the terminal has gone.
-        let _ = LogWriter.write_all(&bytes);
+        progress::aside(|| output::talk(&flow.pass(&bytes)));
     }
+    progress::aside(|| output::talk(&flow.rest()));
 }
 
 /// Runs work that hears of the first signal, and is dropped at the second.
