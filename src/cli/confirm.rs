@@ -1,8 +1,8 @@
 //! Asks before something is lost, where there is somebody to ask.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 
-use super::{exit, signals::Signals};
+use super::{exit, output, signals::Signals};
 
 /// Whether there is somebody to ask.
 pub(super) fn can_ask() -> bool {

@@ -179,7 +179,7 @@ fn diffs(context: &Context, versions: &[Version]) -> String {
 /// A line of a difference, coloured by its sign.
 pub(super) fn change_line(context: &Context, change: &str) -> String {
     let paint = context.paint;
-    let change = crate::views::text::printable(change);
+    let change = crate::plain::line(change);
     match change.as_bytes().first() {
         Some(b'+') => paint.green(&change),
         Some(b'-') => paint.red(&change),

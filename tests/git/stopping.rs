@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cs::artifact::output::Output;
-use cs::artifact::source::Limits;
 use cs::artifact::source::git::{GitError, Places, fetch, resolve};
 use tokio_util::sync::CancellationToken;
 

@@ -95,6 +95,18 @@ fn people_may_name_their_own_machine_unless_they_are_told_not_to() {
         .assert_says("CS_EGRESS: expected");
 }
 
+#[test]
+fn the_cluster_of_params_is_no_socket_and_no_metadata_service() {
+    let lab = Lab::new();
+    for address in ["unix:///run/docker.sock", METADATA[0], METADATA[2]] {
+        let address = address.trim_end_matches("latest/meta-data/iam/");
+        let params = image_with(json!({"nomadAddress": address, "nomadToken": "canary"}));
+        let ended = lab.deploy(&params).var("CS_DEADLINE", "20s").run();
+        ended.assert_says("is not called").assert_hides("canary");
+        assert_ne!(ended.code, Some(0), "{ended}");
+    }
+}
+
 async fn fetched(url: &str, egress: Egress) -> String {
     let parent = tempfile::tempdir().unwrap();
     let work = WorkDir::create(parent.path()).unwrap();

@@ -19,8 +19,9 @@ use crate::support::files_server::{Answer, FilesServer};
 
 fn quick() -> Limits {
     Limits {
-        connect: Duration::from_secs(5),
-        silence: Duration::from_secs(2),
+        connect: Duration::from_secs(2),
+        silence: Duration::from_secs(1),
+        download_bytes: 8 << 20,
         ..egress::limits()
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cs::artifact::output::Output;
 use cs::artifact::source::archive::{ArchiveError, ArchiveRequest, fetch};
-use cs::artifact::source::{Limits, WorkDir};
+use cs::artifact::source::WorkDir;
 use cs::clients::chain;
 use cs::secret::Secret;
 use tokio_util::sync::CancellationToken;

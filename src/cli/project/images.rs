@@ -1,6 +1,5 @@
 //! Building and pushing the images of a project's apps, one after the other, shown as it goes.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +22,7 @@ use crate::controller::log::{DeploymentLog, Echo};
 use crate::controller::note::Notes;
 use crate::controller::steps::Steps;
 use crate::dispatch::convert::{apply_image_facts, apply_pushed};
+use crate::plain::Flow;
 use crate::reconcile::Outcome;
 use crate::spec::Resource;
 
