@@ -8,7 +8,7 @@ use crate::leaks::canary::{Canary, canary};
 use crate::set::lab::Specs;
 
 /// Every command and the test that searches it: file below `tests/` and function.
-const SEARCHED: [(&str, &str, &str); 42] = [
+const SEARCHED: [(&str, &str, &str); 44] = [
     (
         "apply",
         "leaks/sets.rs",
@@ -74,6 +74,8 @@ const SEARCHED: [(&str, &str, &str); 42] = [
     ),
     ("man", HERE, REST),
     ("new", HERE, REST),
+    ("new nomadjob", HERE, REST),
+    ("new workload", HERE, REST),
     (
         "plan",
         "leaks/sets.rs",
@@ -293,6 +295,7 @@ fn the_other_commands_show_no_secret() {
         "demo",
         "explain workload.spec",
         "man",
+        "new nomadjob import",
         "new workload shop --image x:1",
         "promote app",
         "promote app -o json",

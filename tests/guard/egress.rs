@@ -40,7 +40,10 @@ fn doors(host: &str) -> [(&'static str, serde_json::Value); 3] {
         ),
         (
             "deploy-image",
-            image_with(json!({"imageName": format!("{host}/acme/shop")})),
+            image_with(json!({
+                // Ports are looked up.
+                "imageName": format!("{host}/acme/shop"), "networks": [],
+            })),
         ),
     ]
 }

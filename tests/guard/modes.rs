@@ -209,10 +209,14 @@ fn a_source_is_closed_while_it_is_there_and_gone_afterwards() {
             .env("NOMAD_META_PARAMS", params.to_string());
         let mut child = Guarded(command.spawn().expect("it runs"));
         let temporary = lab.env.root().join("tmp");
-        eventually("the work directory is there", || {
-            below(&temporary)
-                .iter()
-                .any(|path| path.ends_with("source"))
+        eventually("the source is asked for", || {
+            if child.0.try_wait().unwrap().is_some() {
+                let mut said = String::new();
+                let mut stderr = child.0.stderr.take().unwrap();
+                std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+                panic!("it ended early: {said}");
+            }
+            !slow.asked().is_empty() && !below(&temporary).is_empty()
         });
         let work: Vec<PathBuf> = std::fs::read_dir(&temporary)
             .unwrap()

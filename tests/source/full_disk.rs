@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use cs::artifact::output::Output;
-use cs::artifact::source::archive::{ArchiveError, ArchiveRequest, fetch};
 use cs::artifact::source::WorkDir;
+use cs::artifact::source::archive::{ArchiveError, ArchiveRequest, fetch};
 use cs::clients::chain;
 use cs::secret::Secret;
 use tokio_util::sync::CancellationToken;
