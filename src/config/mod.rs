@@ -18,6 +18,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::artifact::source::Limits;
 use crate::clients::egress::{Egress, Reach};
 use crate::secret::Secret;
@@ -200,7 +202,9 @@ impl Environment {
     }
 
     /// Where addresses may lead that params, specs and servers name: `CS_EGRESS`, default `private`, with the exceptions of
-    /// `CS_EGRESS_ALLOW`. Commands that a person runs set the default to `local` ([`Environment::for_a_person`]).
+    /// `CS_EGRESS_ALLOW` and the Git servers of `CS_GITHUB_URL` and its like.
+    ///
+    /// Commands that a person runs set the default to `local` ([`Environment::for_a_person`]).
     ///
     /// # Errors
     /// Names the variable and what is expected.
@@ -212,7 +216,16 @@ impl Environment {
                 expected: "`public`, `private`, `local` or `any`",
             })?,
         };
-        let allow = self.get("CS_EGRESS_ALLOW").unwrap_or_default();
+        let mut allow = self.get("CS_EGRESS_ALLOW").unwrap_or_default();
+        // Who sets up the runner says where its Git servers are: these may be anywhere.
+        for name in ["CS_GITHUB_URL", "CS_GITLAB_URL", "CS_BITBUCKET_URL"] {
+            let url = self.get(name).and_then(|text| Url::parse(text.trim()).ok());
+            if let Some(url) = url
+                && let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default())
+            {
+                allow.push_str(&format!(",{host}:{port}"));
+            }
+        }
         let names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
         let proxies: Vec<String> = names
             .iter()
@@ -300,6 +313,10 @@ mod tests {
             strict.for_a_person().egress(),
             Ok(Egress::of(Reach::Public))
         );
+        let own = Environment::of_pairs([("CS_GITHUB_URL", "http://127.0.0.1:3000/git")]);
+        let judged = |text: &str| own.egress().unwrap().judge(&Url::parse(text).unwrap());
+        assert!(judged("http://127.0.0.1:3000/o/n.git").is_ok());
+        assert!(judged("http://127.0.0.1:4646/v1/jobs").is_err());
         for (name, value) in [("CS_EGRESS", "canary"), ("CS_EGRESS_ALLOW", "can ary")] {
             let error = Environment::of_pairs([(name, value)]).egress().unwrap_err();
             assert_eq!(error.name, name);
