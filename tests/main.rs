@@ -16,6 +16,7 @@ mod dispatch;
 mod docker;
 mod events;
 mod git;
+mod guard;
 mod help;
 mod inventory;
 mod leaks;

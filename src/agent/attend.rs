@@ -364,5 +364,8 @@ fn sign_of_life(place: &Place) -> Duration {
 
 /// A task's name as it may be shown: whoever submits chooses it.
 pub(super) fn shown(task: &str) -> String {
-    task.chars().filter(|c| !c.is_control()).take(64).collect()
+    task.chars()
+        .filter(|c| !crate::plain::steers(*c))
+        .take(64)
+        .collect()
 }

@@ -125,6 +125,10 @@ fn other_than<'a>(own: Option<&str>, given: Option<&'a str>) -> Option<&'a str> 
 fn message_id(message: &Message) -> Option<String> {
     let id = message.headers.as_ref()?.get("Nats-Msg-Id")?;
     // Whoever submits chooses it, and it is shown.
-    let shown = id.as_str().chars().filter(|c| !c.is_control()).take(128);
+    let shown = id
+        .as_str()
+        .chars()
+        .filter(|c| !crate::plain::steers(*c))
+        .take(128);
     Some(shown.collect())
 }

@@ -24,7 +24,7 @@ pub enum NoFacts {
 pub async fn read(image: &str, environment: &Environment) -> Result<ImageFacts, NoFacts> {
     let reference: ImageReference = image.parse()?;
     let credentials = credentials(reference.host(), None, environment);
-    let facts = Registry::new()?
+    let facts = Registry::from_environment(environment)?
         .image_facts(&reference, credentials.as_ref())
         .await?;
     Ok(facts)

@@ -255,7 +255,7 @@ fn conclude(
         Format::Text => report::apply::print("Apply", result, context.paint, took),
         Format::Json => {
             let report = report::apply::ApplyReport::new(result, code, took);
-            output::line(&report.line());
+            output::json(&report.line());
         }
     }
     code.max(set::say_what_is_remembered(&ready.remember))

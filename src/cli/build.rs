@@ -158,7 +158,7 @@ pub(super) fn complain(made: &[Made]) {
 fn show(reports: &[ImageReport], is_dry: bool, code: u8, began: Instant, format: Format) -> u8 {
     match format {
         Format::Json => {
-            output::line(&BuildReport::new(reports, is_dry, code, began.elapsed()).line());
+            output::json(&BuildReport::new(reports, is_dry, code, began.elapsed()).line());
         }
         Format::Text => {
             for report in reports {

@@ -29,6 +29,6 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(_context: &Context, arguments: Arguments) -> u8 {
-    output::raw(&scripts::script(arguments.shell, help::command()));
+    output::data(&scripts::script(arguments.shell, help::command()));
     0
 }

@@ -1,8 +1,8 @@
 //! Asks before something is lost, where there is somebody to ask.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 
-use super::{exit, signals::Signals};
+use super::{exit, output, signals::Signals};
 
 /// Whether there is somebody to ask.
 pub(super) fn can_ask() -> bool {
@@ -49,11 +49,8 @@ pub(super) async fn confirm(question: &str, harm: Harm, yes: bool) -> Result<(),
     Err(10)
 }
 
-#[expect(clippy::print_stderr, reason = "only cli prints")]
 fn ask(question: &str) {
-    eprint!("{question} [y/N] ");
-    // A terminal that has gone gives no answer either.
-    let _ = io::stderr().flush();
+    output::talk(&format!("{question} [y/N] "));
 }
 
 fn read_line() -> String {

@@ -168,7 +168,7 @@ fn list(context: &Context, arguments: &ListArguments) -> Result<(), u8> {
     let loaded = load(context)?;
     let report = ContextsReport::new(&loaded, context.environment.get("CS_CONTEXT").as_deref());
     match arguments.output {
-        Format::Json => output::line(&report.line()),
+        Format::Json => output::json(&report.line()),
         Format::Table if report.results.is_empty() => {
             let place = loaded
                 .path
@@ -188,7 +188,7 @@ fn show(context: &Context, arguments: ShowArguments) -> Result<(), u8> {
     let choice = arguments.cluster.named(arguments.name).choice(context)?;
     let report = SettingsReport::new(&choice);
     match arguments.output {
-        Format::Json => output::line(&report.line()),
+        Format::Json => output::json(&report.line()),
         Format::Table => output::raw(&report.table(context.paint)),
     }
     Ok(())

@@ -109,7 +109,10 @@ fn write_specs(workloads: &[&Workload], arguments: &Arguments) -> Result<(), u8>
             .collect(),
     };
     let Some(folder) = &arguments.out else {
-        output::raw(&text);
+        match arguments.output {
+            Format::Yaml => output::data(&text),
+            Format::Json => output::raw_json(&text),
+        }
         return Ok(());
     };
     let name = match (arguments.output, workloads.first()) {
@@ -153,11 +156,11 @@ fn to_hcl(context: &Context, path: &Path, arguments: &Arguments) -> Result<(), u
             .iter()
             .map(|(name, text)| ((*name).to_owned(), (*text).into()))
             .collect();
-        output::line(&serde_json::Value::Object(object).to_string());
+        output::json(&serde_json::Value::Object(object).to_string());
         return Ok(());
     }
     for (name, text) in files {
-        output::raw(&format!("# ==> {name} <==\n{text}"));
+        output::data(&format!("# ==> {name} <==\n{text}"));
     }
     Ok(())
 }

@@ -179,6 +179,6 @@ fn print(context: &Context, format: Format, results: &[(JobKey, Outcome)], code:
                 output::line(&format!("{mark} {key}: {}", outcome.message()));
             }
         }
-        Format::Json => output::line(&report::apply::deletion_line(results, code)),
+        Format::Json => output::json(&report::apply::deletion_line(results, code)),
     }
 }

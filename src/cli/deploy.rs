@@ -204,7 +204,7 @@ impl Task {
             code,
             began.elapsed(),
         );
-        output::line(&report.line());
+        output::json(&report.line());
     }
 }
 

@@ -114,7 +114,7 @@ async fn serve(options: Options, format: Format) -> u8 {
     };
     match format {
         Format::Text => output::line(&format!("NOMAD_ADDR={}", simulator.url)),
-        Format::Json => output::line(&serde_json::json!({"nomadAddr": simulator.url}).to_string()),
+        Format::Json => output::json(&serde_json::json!({"nomadAddr": simulator.url}).to_string()),
     }
     signals.first().await;
     0

@@ -67,7 +67,7 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
         let report = DoctorReport::new(&judge::judge(&gather::gather(questions).await));
         match arguments.output {
             Format::Text => output::raw(&report.text(context.paint)),
-            Format::Json => output::line(&report.line()),
+            Format::Json => output::json(&report.line()),
         }
         report.exit_code()
     })

@@ -1,5 +1,6 @@
 //! How commands end in trouble: one message, what to do next, an exit code.
 
+use super::output;
 use crate::reconcile::Outcome;
 
 /// Prints an outcome that is no success and returns its exit code.
@@ -18,49 +19,42 @@ pub(super) fn usage(message: impl std::fmt::Display, help: &str) -> u8 {
 }
 
 /// Prints an error for people on standard error.
-#[expect(clippy::print_stderr, reason = "only cli prints")]
 pub(super) fn complain(message: &str, help: Option<&str>) {
-    eprintln!("error: {message}");
+    output::say(&format!("error: {message}"));
     if let Some(help) = help {
-        eprintln!("  help: {help}");
+        output::say(&format!("  help: {help}"));
     }
 }
 
 /// Prints a detail of the error above it.
-#[expect(clippy::print_stderr, reason = "only cli prints")]
 pub(super) fn detail(text: &str) {
-    eprintln!("  - {text}");
+    output::say(&format!("  - {text}"));
 }
 
 /// Prints what to do about the error above it.
-#[expect(clippy::print_stderr, reason = "only cli prints")]
 pub(super) fn help(text: &str) {
-    eprintln!("  help: {text}");
+    output::say(&format!("  help: {text}"));
 }
 
 /// Prints a line for people on standard error.
-#[expect(clippy::print_stderr, reason = "only cli prints")]
 pub(super) fn say(message: &str) {
-    eprintln!("{message}");
+    output::say(message);
 }
 
 /// Prints a warning for people on standard error.
-#[expect(clippy::print_stderr, reason = "only cli prints")]
 pub(super) fn warn(message: &str) {
-    eprintln!("warning: {message}");
+    output::say(&format!("warning: {message}"));
 }
 
 /// Prints what was done, for people, on standard error.
-#[expect(clippy::print_stderr, reason = "only cli prints")]
 pub(super) fn note(message: &str) {
-    eprintln!("{message}");
+    output::say(message);
 }
 
 /// Prints a finding about a file: where, what, what to do.
-#[expect(clippy::print_stderr, reason = "only cli prints")]
 pub(super) fn finding(finding: &crate::spec::diagnostic::Diagnostic) {
-    eprintln!("{finding}");
+    output::say(&format!("{finding}"));
     if let Some(help) = &finding.help {
-        eprintln!("  help: {help}");
+        output::say(&format!("  help: {help}"));
     }
 }

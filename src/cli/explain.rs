@@ -65,7 +65,7 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
             );
         }
         Format::Markdown => output::raw(&markdown::page(kind)),
-        Format::Json => output::line(
+        Format::Json => output::json(
             &serde_json::to_string_pretty(&document(kind, field))
                 .expect("plain data with text keys"),
         ),
@@ -87,7 +87,7 @@ fn kinds(context: &Context, format: Format) -> u8 {
             let kinds = KINDS.map(|kind| {
                 json!({ "kind": kind.name, "apiVersion": API_VERSION, "description": about(&kind) })
             });
-            output::line(&json!({ "kinds": kinds }).to_string());
+            output::json(&json!({ "kinds": kinds }).to_string());
         }
         Format::Text => {
             let width = KINDS

@@ -143,11 +143,13 @@ fn list(
     output::raw(&table(stubs, now()).render(context.paint, terminal_width()));
 }
 
-#[expect(clippy::print_stderr, reason = "only cli prints")]
 fn say_empty(nomad: &NomadClient, arguments: &Arguments) {
     match arguments.all_namespaces {
-        true => eprintln!("there are no jobs in any namespace"),
-        false => eprintln!("there are no jobs in namespace {}", nomad.namespace()),
+        true => output::say("there are no jobs in any namespace"),
+        false => output::say(&format!(
+            "there are no jobs in namespace {}",
+            nomad.namespace()
+        )),
     }
 }
 
@@ -197,7 +199,10 @@ async fn whole(
         match read.map_err(|error| answer::failed(&error))? {
             Read::Text(text) => {
                 output::raw(separator(format, is_one, printed));
-                output::raw(&text);
+                match format {
+                    Format::Json => output::raw_json(&text),
+                    _ => output::data(&text),
+                }
                 printed += 1;
             }
             Read::Missing(key) => {

@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
 use clap::{Command, CommandFactory, FromArgMatches};
 
-use super::Cli;
+use super::{Cli, output};
 
 /// Every command that is shown, in the order in which people meet them.
 pub(super) const GROUPS: [(&str, &[&str]); 7] = [
@@ -55,10 +58,30 @@ pub(super) fn command() -> Command {
     command.help_template(template)
 }
 
-/// Reads the command line of this process; prints help and complaints, and ends the process then.
-pub(super) fn parse() -> Cli {
-    let matches = command().get_matches();
-    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+/// Reads the command line of this process.
+///
+/// # Errors
+/// Help or a complaint was printed; the exit code.
+pub(super) fn parse() -> Result<Cli, ExitCode> {
+    let parsed = command()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(|error| {
+        if error.use_stderr() {
+            // It repeats arguments, and those may be of others.
+            let is_coloured = std::io::stderr().is_terminal();
+            output::start(false, is_coloured);
+            let text = error.render();
+            output::talk(&match is_coloured {
+                true => text.ansi().to_string(),
+                false => text.to_string(),
+            });
+        } else {
+            // Nobody is told when the reader has gone.
+            let _ = error.print();
+        }
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    })
 }
 
 /// Clap lists commands as one; so the groups are part of the template.

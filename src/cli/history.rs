@@ -102,8 +102,8 @@ fn show(context: &Context, nomad: &NomadClient, arguments: &Arguments, versions:
         StatusReport::of_entries(vec![entry], message)
     };
     match arguments.output {
-        Format::Json => output::line(&report().json()),
-        Format::Yaml => output::raw(&report().yaml()),
+        Format::Json => output::json(&report().json()),
+        Format::Yaml => output::data(&report().yaml()),
         Format::Table if arguments.diff => output::raw(&diffs(context, versions)),
         Format::Table => {
             let table = table(versions, now());
@@ -179,7 +179,7 @@ fn diffs(context: &Context, versions: &[Version]) -> String {
 /// A line of a difference, coloured by its sign.
 pub(super) fn change_line(context: &Context, change: &str) -> String {
     let paint = context.paint;
-    let change = crate::views::text::printable(change);
+    let change = crate::plain::line(change);
     match change.as_bytes().first() {
         Some(b'+') => paint.green(&change),
         Some(b'-') => paint.red(&change),

@@ -208,17 +208,17 @@ fn write(documents: &[Imported], format: Format) {
         Format::Yaml => {
             let texts: Vec<String> = documents.iter().map(Imported::to_yaml).collect();
             let text = texts.join(yaml::SEPARATOR);
-            output::raw(&[yaml::MODELINE, &text].concat());
+            output::data(&[yaml::MODELINE, &text].concat());
         }
         Format::Json => match documents {
-            [one] => output::line(&format!("{:#}", one.to_json())),
+            [one] => output::json(&format!("{:#}", one.to_json())),
             several => several
                 .iter()
-                .for_each(|document| output::line(&document.to_json().to_string())),
+                .for_each(|document| output::json(&document.to_json().to_string())),
         },
         Format::Hcl => {
             for document in documents {
-                output::raw(document.source().unwrap_or_default());
+                output::data(document.source().unwrap_or_default());
             }
         }
     }

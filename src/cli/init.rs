@@ -127,8 +127,8 @@ fn init(context: &Context, mut arguments: Arguments) -> Result<u8, u8> {
         content: Some(&text),
     };
     match arguments.output {
-        Format::Json => output::line(&report.line(outcome)),
-        Format::Text if arguments.dry_run => output::raw(&text),
+        Format::Json => output::json(&report.line(outcome)),
+        Format::Text if arguments.dry_run => output::data(&text),
         Format::Text => {
             output::line(&format!("{} written", file.display()));
             exit::note(&format!(
@@ -161,7 +161,7 @@ fn left(file: &Path, arguments: &Arguments, seen: &Seen) -> u8 {
                 port: arguments.port.or(seen.port),
                 content: None,
             };
-            output::line(&report.line("exists"));
+            output::json(&report.line("exists"));
         }
         Format::Text => exit::note(&format!(
             "{} is there already and stays as it is",
@@ -254,14 +254,12 @@ fn name(folder: &Path, arguments: &mut Arguments, seen: &Seen, asks: bool) -> Re
 
 /// Asks on the terminal. Enter takes what is proposed.
 fn ask(question: &str, proposed: &str) -> Result<String, u8> {
-    let mut shown = std::io::stderr().lock();
     let hint = if proposed.is_empty() {
         String::new()
     } else {
         format!(" [{proposed}]")
     };
-    // Nobody is told when the terminal has gone; then the answer is none.
-    let _ = write!(shown, "{question}{hint}: ").and_then(|()| shown.flush());
+    output::talk(&format!("{question}{hint}: "));
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);
     match read {

@@ -14,6 +14,7 @@ use super::{Context, exit};
 use crate::controller::Note;
 use crate::controller::set::apply::SetNote;
 use crate::ids::JobKey;
+use crate::plain;
 
 /// Lines of jobs that are under way at once; more only scroll the screen.
 const MOST_LINES: usize = 16;
@@ -125,7 +126,7 @@ impl Live {
             }
         };
         if let Some(line) = self.line(&note.key) {
-            line.set_message(message);
+            line.set_message(plain::line(&message).into_owned());
         }
     }
 
@@ -138,7 +139,7 @@ impl Live {
                 .bars
                 .insert_before(&self.total, ProgressBar::new_spinner());
             line.set_style(style("{spinner} {prefix}  {wide_msg}"));
-            line.set_prefix(key.to_string());
+            line.set_prefix(plain::line(&key.to_string()).into_owned());
             line.enable_steady_tick(Duration::from_millis(100));
             self.lines.insert(key.clone(), line);
         }
@@ -150,7 +151,7 @@ impl Live {
             line.finish_and_clear();
         }
         // Nobody is told when the terminal has gone.
-        let _ = self.bars.println(text);
+        let _ = self.bars.println(plain::text(text));
         self.ended += 1;
         self.count();
     }

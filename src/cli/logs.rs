@@ -31,7 +31,7 @@ use writer::{Look, Writer};
 /// node that goes away does not end it.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  cs logs shop\n  cs logs shop -f\n  cs logs shop --task app --stderr --tail 50\n  cs logs shop --alloc 1a2b3c4d --previous\n  cs logs shop -o json | jq -r .line"
+    after_help = "Examples:\n  cs logs shop\n  cs logs shop -f\n  cs logs shop --task app --stderr --tail 50\n  cs logs shop --alloc 1a2b3c4d --previous\n  cs logs shop --raw --prefix never > shop.log\n  cs logs shop -o json | jq -r .line"
 )]
 pub(super) struct Arguments {
     /// Job. Of a periodic or parameterized one: its last run.
@@ -69,6 +69,9 @@ pub(super) struct Arguments {
     /// When lines begin with allocation and task. Auto: when there are, or may be, several.
     #[arg(long, value_enum, default_value = "auto")]
     prefix: When,
+    /// Lines as they are. Without it, what steers a terminal is replaced, except colours where colours are used.
+    #[arg(long)]
+    raw: bool,
     /// How lines are shown. JSON is one object a line.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
@@ -265,6 +268,7 @@ impl Arguments {
         let width = labels.iter().map(|label| label.chars().count()).max();
         Look {
             json: self.output == Format::Json,
+            raw: self.raw,
             prefix: has_prefix.then(|| width.unwrap_or(0)),
             paint: context.paint,
         }

@@ -47,7 +47,7 @@ pub(super) fn run(_context: &Context, arguments: Arguments) -> u8 {
         Err(code) => return code,
     };
     match arguments.output {
-        Format::Man => output::bytes(&page(command)),
+        Format::Man => output::data(&String::from_utf8_lossy(&page(command))),
         Format::Markdown if arguments.command.is_empty() => output::raw(&markdown::page(&top)),
         Format::Markdown => {
             return exit::usage("Markdown is one page of all commands", "cs man -o markdown");

@@ -182,6 +182,13 @@ enum Command {
     Version(version::Arguments),
 }
 
+impl Command {
+    /// Whether addresses that it is told may lead to the machine it runs on. Those that others tell to a service may not.
+    const fn is_for_a_person(&self) -> bool {
+        !matches!(self, Self::Reconcile(_) | Self::Runner(_) | Self::Serve(_))
+    }
+}
+
 /// What a command needs to know about its surroundings.
 struct Context {
     environment: Environment,
@@ -222,7 +229,10 @@ pub fn run() -> ExitCode {
     if let Some(asked) = completions::candidates::asked(std::env::args_os()) {
         return ExitCode::from(completions::candidates::print(environment, &asked));
     }
-    let cli = help::parse();
+    let cli = match help::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     panicked::prepare(match &cli.command {
         Command::Reconcile(run) if !run.is_after_panic() => Owes::Announcement,
         _ => Owes::Nothing,
@@ -239,10 +249,14 @@ pub fn run() -> ExitCode {
     telemetry::start(level, cli.global.log_format, color, progress::LogWriter);
     let dumb = environment.get("TERM").as_deref() == Some("dumb");
     let interactive = stderr.is_terminal() && !dumb && cli.global.log_format == LogFormat::Text;
-    let stdout = std::io::stdout();
+    let on_stdout = cli.global.color.applies_to(&std::io::stdout(), no_color);
+    output::start(on_stdout, color);
     let context = Context {
-        environment,
-        paint: Paint::new(cli.global.color.applies_to(&stdout, no_color)),
+        environment: match cli.command.is_for_a_person() {
+            true => environment.for_a_person(),
+            false => environment,
+        },
+        paint: Paint::new(on_stdout),
         interactive,
     };
     let code = match cli.command {

@@ -101,7 +101,7 @@ pub(super) fn run(_context: &Context, arguments: Arguments) -> u8 {
     }
     let code = match &target.out {
         None => {
-            output::raw(&text);
+            output::data(&text);
             0
         }
         Some(path) => write(path, &text, target.force),
@@ -213,12 +213,11 @@ impl Modeline {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "only cli prints")]
 fn remark(missing: &Path) {
     let folder = missing.parent().unwrap_or(Path::new("."));
-    eprintln!(
+    output::say(&format!(
         "for completion and checks in editors: mkdir -p {} && cs schema > {}",
         folder.display(),
         missing.display()
-    );
+    ));
 }

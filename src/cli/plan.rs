@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::set::{Ready, SetArgs};
 use super::show_plan::{self, Detail};
 use super::{Context, block_on, exit, output, report};
+use crate::private;
 use crate::set::SetPlan;
 use crate::set::plan::Change;
 use crate::spec::relations::OnFailure;
@@ -69,7 +70,7 @@ pub(super) fn show(context: &Context, ready: &Ready, format: Format, detail: Det
     let plan = &ready.planned.plan;
     match format {
         Format::Text => output::raw(&show_plan::text(plan, context.paint, detail)),
-        Format::Json => output::line(&report::plan::PlanReport::new(plan).line()),
+        Format::Json => output::json(&report::plan::PlanReport::new(plan).line()),
     }
     exit_code(plan)
 }
@@ -104,5 +105,7 @@ fn keep(ready: &Ready, path: &Path) -> std::io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(path)?;
+    // The mode above is for new files only.
+    private::close(&file)?;
     file.write_all(ready.sealed().to_text().as_bytes())
 }

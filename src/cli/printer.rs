@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::output;
+use crate::plain::Flow;
 
 /// Chunks of the log that may wait to be written.
 const ROOM: usize = 64;
@@ -30,10 +31,12 @@ impl Printer {
     pub(super) fn start() -> Self {
         let (queue, mut waiting) = unbounded_channel::<(Bytes, Option<OwnedSemaphorePermit>)>();
         let thread = tokio::task::spawn_blocking(move || {
+            let mut flow = Flow::default();
             while let Some((bytes, room)) = waiting.blocking_recv() {
-                output::bytes(&bytes);
+                output::raw(&flow.pass(&bytes));
                 drop(room);
             }
+            output::raw(&flow.rest());
         });
         Self {
             queue,

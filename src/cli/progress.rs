@@ -9,7 +9,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::output;
 use crate::controller::{Note, Phase};
+use crate::plain;
 
 /// The tree that is on the screen, so that log lines are written above it and not into it.
 static TREE: OnceLock<MultiProgress> = OnceLock::new();
@@ -33,7 +35,8 @@ pub(super) struct LogWriter;
 
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        aside(|| io::stderr().write(line))
+        aside(|| io::stderr().write_all(output::record(line).as_bytes()))?;
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -47,7 +50,10 @@ pub(super) struct EventWriter;
 
 impl Write for EventWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        aside(|| io::stdout().write(line))
+        // Lines of JSON, each whole.
+        let line_as_text = String::from_utf8_lossy(line);
+        aside(|| io::stdout().write_all(plain::json(&line_as_text).as_bytes()))?;
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -145,7 +151,7 @@ impl Tree {
                 let (mark, message) = match ended {
                     Ok(()) if *phase == Phase::HealthCheck => ("✓", "healthy".to_owned()),
                     Ok(()) => ("✓", bar.message()),
-                    Err(text) => ("✗", text.clone()),
+                    Err(text) => ("✗", plain::line(text).into_owned()),
                 };
                 bar.set_style(style(&format!(
                     "{mark} {{prefix:<15}} {{elapsed:>5}}  {{wide_msg}}"
@@ -170,7 +176,8 @@ impl Tree {
 
     fn say(&mut self, message: String) {
         if let Some(phase) = self.current {
-            self.step(phase).set_message(message);
+            self.step(phase)
+                .set_message(plain::line(&message).into_owned());
         }
     }
 

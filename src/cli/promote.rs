@@ -106,7 +106,7 @@ fn begun(nomad: &NomadClient, arguments: &Arguments, version: u64, left: &[Strin
         Format::Text => output::line(&message),
         Format::Json => {
             let entry = entry(nomad, arguments, version);
-            output::line(&StatusReport::of_begun(entry, message).json());
+            output::json(&StatusReport::of_begun(entry, message).json());
         }
     }
 }
@@ -176,7 +176,7 @@ fn conclude(nomad: &NomadClient, arguments: &Arguments, version: u64, outcome: &
                 version: Some(version),
                 ..JobEntry::of_outcome(id.as_str(), nomad.namespace().as_str(), outcome)
             };
-            output::line(&StatusReport::of_outcome(outcome, help, vec![entry]).json());
+            output::json(&StatusReport::of_outcome(outcome, help, vec![entry]).json());
         }
         Format::Text if outcome.is_success() => {
             output::line(&format!(

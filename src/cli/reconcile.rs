@@ -128,6 +128,7 @@ fn settings(environment: &Environment, arguments: &Arguments) -> Result<Settings
     if time.is_zero() {
         return Err(CannotBegin::Deadline);
     }
+    environment.egress()?;
     Ok(Settings {
         connection: ConnectionConfig::from_vars(&|name| environment.get(name))?,
         convert: input::convert_options(environment)?,
@@ -259,7 +260,10 @@ fn banner(task: Option<&str>) {
 
 /// At most 64 characters without control characters: the text comes from outside.
 fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
+    text.chars()
+        .filter(|c| !crate::plain::steers(*c))
+        .take(64)
+        .collect()
 }
 
 async fn show(
@@ -269,7 +273,7 @@ async fn show(
     printer: Option<&Printer>,
 ) {
     progress::show(notes, interactive, |note| match (format, printer) {
-        (Format::Ndjson, _) => output::line(&report::run::note_line(note)),
+        (Format::Ndjson, _) => output::json(&report::run::note_line(note)),
         (Format::Text, Some(printer)) => marker(note).iter().for_each(|line| printer.line(line)),
         (Format::Text, None) => {
             marker(note).iter().for_each(|line| output::line(line));
@@ -317,7 +321,7 @@ fn conclude(ended: &Ended, arguments: &Arguments) -> u8 {
     let result = &ended.result;
     let report = report::run::RunReport::new(result).line();
     match arguments.output {
-        Format::Json | Format::Ndjson => output::line(&report),
+        Format::Json | Format::Ndjson => output::json(&report),
         Format::Text if ended.is_heard => closing_lines(result),
         Format::Text => {}
     }

@@ -53,8 +53,8 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
     };
     for job in &jobs {
         match arguments.output {
-            Format::Json => output::line(&serde_json::json!({ "Job": job.to_value() }).to_string()),
-            Format::Hcl => output::raw(&hcl::to_hcl(job)),
+            Format::Json => output::json(&serde_json::json!({ "Job": job.to_value() }).to_string()),
+            Format::Hcl => output::data(&hcl::to_hcl(job)),
         }
     }
     0

@@ -116,7 +116,7 @@ fn begun(nomad: &NomadClient, arguments: &Arguments, plan: &Rollback, version: u
                 ..JobEntry::default()
             };
             let entry = changed(entry, plan, version);
-            output::line(&StatusReport::of_begun(entry, message).json());
+            output::json(&StatusReport::of_begun(entry, message).json());
         }
     }
 }
@@ -144,7 +144,7 @@ fn nothing(nomad: &NomadClient, arguments: &Arguments, none: &NoRollback) -> u8 
                     &Outcome::Converged,
                 );
                 let message = format!("{none}, nothing to do");
-                output::line(&StatusReport::of_entries(vec![entry], message).json());
+                output::json(&StatusReport::of_entries(vec![entry], message).json());
             }
         }
         return 0;
@@ -200,7 +200,7 @@ fn conclude(
         Format::Json => {
             let entry = JobEntry::of_outcome(id.as_str(), nomad.namespace().as_str(), outcome);
             let entry = changed(entry, plan, version);
-            output::line(&StatusReport::of_outcome(outcome, help, vec![entry]).json());
+            output::json(&StatusReport::of_outcome(outcome, help, vec![entry]).json());
         }
         Format::Text if outcome.is_success() => {
             output::line(&format!(

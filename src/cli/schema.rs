@@ -250,7 +250,7 @@ fn list(context: &Context, format: Format) {
             .iter()
             .map(|entry| json!({ "name": entry.name, "file": entry.file, "about": entry.about }))
             .collect();
-        output::line(&json!({ "schemas": schemas }).to_string());
+        output::json(&json!({ "schemas": schemas }).to_string());
         return;
     }
     let width = |of: fn(&Entry) -> &str| {

@@ -110,7 +110,7 @@ async fn serve(context: &Context, arguments: Arguments) -> Result<u8, u8> {
     let url = format!("{scheme}://{}", server.address);
     match format {
         Format::Text => output::line(&format!("CS_SERVER_URL={url}")),
-        Format::Json => output::line(&serde_json::json!({"serverUrl": url}).to_string()),
+        Format::Json => output::json(&serde_json::json!({"serverUrl": url}).to_string()),
     }
     tracing::info!("serving at {url}");
     let stop = CancellationToken::new();

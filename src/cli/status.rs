@@ -214,8 +214,8 @@ async fn show(context: &Context, nomad: &NomadClient, arguments: &Arguments, loo
     let rows = &look.rows;
     let message = summary(rows);
     match arguments.output {
-        Format::Json => output::line(&StatusReport::of_fleet(rows, message).json()),
-        Format::Yaml => output::raw(&StatusReport::of_fleet(rows, message).yaml()),
+        Format::Json => output::json(&StatusReport::of_fleet(rows, message).json()),
+        Format::Yaml => output::data(&StatusReport::of_fleet(rows, message).yaml()),
         Format::Table | Format::Wide if rows.is_empty() => nothing(nomad, arguments),
         Format::Table | Format::Wide => {
             let table = table(rows, arguments.output == Format::Wide, now());
@@ -245,7 +245,6 @@ async fn show(context: &Context, nomad: &NomadClient, arguments: &Arguments, loo
     code
 }
 
-#[expect(clippy::print_stderr, reason = "only cli prints")]
 fn nothing(nomad: &NomadClient, arguments: &Arguments) {
     if !arguments.names.is_empty() {
         return;
@@ -255,13 +254,12 @@ fn nothing(nomad: &NomadClient, arguments: &Arguments) {
         false => format!("in namespace {}", nomad.namespace()),
     };
     match &arguments.owner {
-        Some(owner) => eprintln!("{owner} has no jobs {place}"),
-        None => eprintln!("there are no jobs {place}"),
+        Some(owner) => output::say(&format!("{owner} has no jobs {place}")),
+        None => output::say(&format!("there are no jobs {place}")),
     }
 }
 
 /// What to type next, once for all.
-#[expect(clippy::print_stderr, reason = "only cli prints")]
 fn hint(nomad: &NomadClient, arguments: &Arguments, rows: &[Row]) {
     let Some(first) = rows.iter().find(|row| row.condition.is_trouble()) else {
         return;
@@ -271,7 +269,7 @@ fn hint(nomad: &NomadClient, arguments: &Arguments, rows: &[Row]) {
         true => format!(" -n {}", first.namespace),
         false => namespace_flag(nomad),
     };
-    eprintln!("{}: cs why {job}{namespace}", summary(rows));
+    output::say(&format!("{}: cs why {job}{namespace}", summary(rows)));
 }
 
 fn summary(rows: &[Row]) -> String {

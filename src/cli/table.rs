@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::paint::Paint;
-use crate::views::text::{Nanos, printable};
+use crate::plain;
+use crate::views::text::Nanos;
 
 /// Between two columns.
 const GAP: &str = "   ";
@@ -46,7 +47,7 @@ impl Cell {
     pub(super) fn new(text: impl AsRef<str>) -> Self {
         let text = match text.as_ref() {
             "" => "-".to_owned(),
-            text => printable(text),
+            text => plain::line(text).into_owned(),
         };
         Self {
             text,

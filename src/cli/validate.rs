@@ -209,8 +209,8 @@ fn validated(
 fn print(context: &Context, format: Format, validated: &Validated) {
     match format {
         Format::Text => output::raw(&validation::excerpts(validated, context.paint)),
-        Format::Json => output::line(&validation::json(validated)),
-        Format::Sarif => output::line(&validation::log(validated)),
+        Format::Json => output::json(&validation::json(validated)),
+        Format::Sarif => output::json(&validation::log(validated)),
         Format::Junit => output::raw(&validation::suites(validated)),
         Format::Github => output::raw(&validation::annotations(validated)),
     }

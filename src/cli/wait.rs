@@ -162,5 +162,5 @@ fn report(nomad: &NomadClient, ended: &[(&JobId, &Outcome)], until: Until) {
             StatusReport::of_entries(entries, message)
         }
     };
-    output::line(&report.json());
+    output::json(&report.json());
 }

@@ -65,8 +65,8 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
         let stories = std::slice::from_ref(&told);
         let entries = || vec![JobEntry::of_story(&told, nomad.namespace().as_str())];
         match arguments.output {
-            Format::Json => output::line(&StatusReport::of_stories(entries(), stories).json()),
-            Format::Yaml => output::raw(&StatusReport::of_stories(entries(), stories).yaml()),
+            Format::Json => output::json(&StatusReport::of_stories(entries(), stories).json()),
+            Format::Yaml => output::data(&StatusReport::of_stories(entries(), stories).yaml()),
             Format::Text => output::raw(&text(context, &told)),
         }
         if arguments.exit_code {

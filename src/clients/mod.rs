@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod docker;
+pub mod egress;
 pub mod jenkins;
 pub mod nomad;
 pub(crate) mod tls;

@@ -18,7 +18,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::artifact::source::Limits;
+use crate::clients::egress::{Egress, Reach};
 use crate::secret::Secret;
 use crate::spec::Span;
 use crate::spec::workload::ServiceProvider;
@@ -180,8 +183,8 @@ impl Environment {
     /// # Errors
     /// Names the variable and what is expected.
     pub fn source_limits(&self) -> Result<Limits, BadVariable> {
-        match self.get("CS_SOURCE_MAX_MB") {
-            None => Ok(Limits::default()),
+        let limits = match self.get("CS_SOURCE_MAX_MB") {
+            None => Limits::default(),
             Some(text) => text
                 .parse::<u64>()
                 .ok()
@@ -190,8 +193,58 @@ impl Environment {
                 .ok_or(BadVariable {
                     name: "CS_SOURCE_MAX_MB",
                     expected: "a whole number of MiB from 1 to 1048576",
-                }),
+                })?,
+        };
+        Ok(Limits {
+            egress: self.egress()?,
+            ..limits
+        })
+    }
+
+    /// Where addresses may lead that params, specs and servers name: `CS_EGRESS`, default `private`, with the exceptions of
+    /// `CS_EGRESS_ALLOW` and the Git servers of `CS_GITHUB_URL` and its like.
+    ///
+    /// Commands that a person runs set the default to `local` ([`Environment::for_a_person`]).
+    ///
+    /// # Errors
+    /// Names the variable and what is expected.
+    pub fn egress(&self) -> Result<Egress, BadVariable> {
+        let reach = match self.get("CS_EGRESS") {
+            None => Reach::Private,
+            Some(text) => text.parse().map_err(|()| BadVariable {
+                name: "CS_EGRESS",
+                expected: "`public`, `private`, `local` or `any`",
+            })?,
+        };
+        let mut allow = self.get("CS_EGRESS_ALLOW").unwrap_or_default();
+        // Who sets up the runner says where its Git servers are: these may be anywhere.
+        for name in ["CS_GITHUB_URL", "CS_GITLAB_URL", "CS_BITBUCKET_URL"] {
+            let url = self.get(name).and_then(|text| Url::parse(text.trim()).ok());
+            if let Some(url) = url
+                && let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default())
+            {
+                allow.push_str(&format!(",{host}:{port}"));
+            }
         }
+        let names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+        let proxies: Vec<String> = names
+            .iter()
+            .flat_map(|name| [self.get(name), self.get(&name.to_ascii_lowercase())])
+            .flatten()
+            .collect();
+        Egress::new(reach, &allow, &proxies).map_err(|_| BadVariable {
+            name: "CS_EGRESS_ALLOW",
+            expected: "hosts, IP addresses or networks with commas between them, such as `git.internal`, `10.0.0.5:9000`",
+        })
+    }
+
+    /// The same for a command that a person runs: what he names may be on his own machine, unless `CS_EGRESS` says otherwise.
+    #[must_use]
+    pub fn for_a_person(mut self) -> Self {
+        if self.get("CS_EGRESS").is_none() {
+            self.0.insert("CS_EGRESS".to_owned(), "local".into());
+        }
+        self
     }
 
     fn duration(&self, name: &'static str, default: Duration) -> Result<Duration, BadVariable> {
@@ -248,6 +301,26 @@ mod tests {
                 .is_err()
         );
         assert_eq!(Environment::default().deadline(), Ok(DEADLINE));
+    }
+
+    #[test]
+    fn addresses_of_others_lead_to_this_machine_for_people_alone() {
+        let empty = Environment::default();
+        assert_eq!(empty.egress(), Ok(Egress::of(Reach::Private)));
+        assert_eq!(empty.for_a_person().egress(), Ok(Egress::of(Reach::Local)));
+        let strict = Environment::of_pairs([("CS_EGRESS", "public")]);
+        assert_eq!(
+            strict.for_a_person().egress(),
+            Ok(Egress::of(Reach::Public))
+        );
+        let own = Environment::of_pairs([("CS_GITHUB_URL", "http://127.0.0.1:3000/git")]);
+        let judged = |text: &str| own.egress().unwrap().judge(&Url::parse(text).unwrap());
+        assert!(judged("http://127.0.0.1:3000/o/n.git").is_ok());
+        assert!(judged("http://127.0.0.1:4646/v1/jobs").is_err());
+        for (name, value) in [("CS_EGRESS", "canary"), ("CS_EGRESS_ALLOW", "can ary")] {
+            let error = Environment::of_pairs([(name, value)]).egress().unwrap_err();
+            assert_eq!(error.name, name);
+        }
     }
 
     #[test]

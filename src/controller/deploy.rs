@@ -18,9 +18,10 @@ use crate::artifact::facts;
 use crate::artifact::registry::{self, ImageFacts};
 use crate::clients::backend::{Backend, BackendReporter, DeploymentType};
 use crate::clients::chain;
+use crate::clients::egress::{Egress, Reach};
 use crate::clients::nomad::calls::jobs::Submission;
 use crate::clients::nomad::client::NomadClient;
-use crate::clients::nomad::connection::ConnectionConfig;
+use crate::clients::nomad::connection::{Address, ConnectionConfig};
 use crate::compile::compile;
 use crate::config::Environment;
 use crate::desired::Desired;
@@ -536,6 +537,9 @@ pub(super) fn client_for(
     if let Some(address) = address {
         let given = ConnectionConfig::new(address)
             .map_err(|error| format!("nomadAddress of the params: {}", chain(&error)))?;
+        if given.address != config.address {
+            judge(&given.address).map_err(|why| format!("nomadAddress of the params: {why}"))?;
+        }
         config.address = given.address;
         config.http_auth = given.http_auth.or(config.http_auth);
     }
@@ -543,6 +547,19 @@ pub(super) fn client_for(
         config.token = Some(token.clone());
     }
     NomadClient::new(config).map_err(|error| chain(&error))
+}
+
+/// Whether params may name this Nomad: an agent of any machine, this one too, and never a socket or a metadata service.
+///
+/// # Errors
+/// Why not.
+fn judge(address: &Address) -> Result<(), String> {
+    match address {
+        Address::Tcp(url) => Egress::of(Reach::Local)
+            .judge(url.expose())
+            .map_err(|refused| refused.to_string()),
+        Address::Unix(_) => Err("a socket of this machine is not called".to_owned()),
+    }
 }
 
 /// How the workload is built; conversion gave every repository task one.

@@ -172,7 +172,7 @@ impl Local<'_> {
     async fn facts_of(&self, image: &ImageReference) -> Result<ImageFacts, RegistryError> {
         let given = self.credentials();
         let credentials = credentials(image.host(), given.as_ref(), self.environment);
-        Registry::new()?
+        Registry::from_environment(self.environment)?
             .image_facts(image, credentials.as_ref())
             .await
     }

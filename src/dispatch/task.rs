@@ -108,7 +108,7 @@ fn printable(text: &str) -> String {
     text.chars()
         .take(SHOWN)
         .map(|c| {
-            if c.is_control() {
+            if crate::plain::steers(c) {
                 char::REPLACEMENT_CHARACTER
             } else {
                 c

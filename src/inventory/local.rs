@@ -9,9 +9,9 @@
 //! stays, lets runs change it one after the other.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use super::recorder::{Wish, make};
 use super::{Inventory, InventoryError, paths, tree};
 use crate::clients::nomad::NomadClient;
 use crate::ids::OwnerId;
+use crate::private;
 
 /// How long another run may hold the lock. It does so for one read and one write.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -134,11 +135,7 @@ impl Local {
             source,
         };
         let directory = self.path.parent().expect("the path has a directory");
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(|error| failed("make a directory for", error))?;
+        private::create(directory).map_err(|error| failed("make a directory for", error))?;
         let file = private(&path).map_err(|error| failed("lock", error))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),

@@ -42,8 +42,7 @@ pub fn ownership(
 /// The owner that a job names. A blank name is none; control characters, which no owner of `cs` has, are replaced.
 fn named(meta: &BTreeMap<String, String>) -> Option<OwnerId> {
     let text = meta.get(META_OWNER)?;
-    let replaced = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().map(replaced).collect::<String>().parse().ok()
+    crate::plain::line(text).parse().ok()
 }
 
 #[cfg(test)]

@@ -77,17 +77,5 @@ pub(super) fn unreadable(file: &str, error: &io::Error) -> Diagnostic {
 
 /// A path as it is shown: nothing in it steers a terminal.
 pub(super) fn shown(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    if !text.contains(char::is_control) {
-        return text.into_owned();
-    }
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            safe.extend(c.escape_default());
-        } else {
-            safe.push(c);
-        }
-    }
-    safe
+    crate::plain::escaped(&path.to_string_lossy()).into_owned()
 }

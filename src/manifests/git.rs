@@ -117,7 +117,10 @@ fn safe(text: &str) -> String {
         Ok(url) if url.expose().has_host() => url.to_string(),
         _ => plain.rsplit('@').next().unwrap_or_default().to_owned(),
     };
-    safe.chars().filter(|c| !c.is_control()).take(300).collect()
+    safe.chars()
+        .filter(|c| !crate::plain::steers(*c))
+        .take(300)
+        .collect()
 }
 
 /// A repository that is here.

@@ -188,7 +188,7 @@ pub(super) fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + C
 pub(super) fn shown(name: &str) -> String {
     const LONGEST: usize = 64;
     name.chars()
-        .filter(|c| !c.is_control())
+        .filter(|c| !crate::plain::steers(*c))
         .take(LONGEST)
         .collect()
 }

@@ -377,7 +377,7 @@ const LINE: usize = 400;
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(LINE));
     for word in text
-        .split(|c: char| c.is_whitespace() || c.is_control())
+        .split(|c: char| c.is_whitespace() || crate::plain::steers(c))
         .filter(|word| !word.is_empty())
     {
         if line.len() + word.len() > LINE {

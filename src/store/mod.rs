@@ -27,6 +27,8 @@ use sqlx::any::{Any, AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, ConnectOptions as _, Executor as _};
 use tokio::sync::Semaphore;
 
+use crate::private;
+
 pub use deployments::{NewDeployment, Page};
 pub use error::StoreError;
 pub use events::StoredEvent;
@@ -159,14 +161,14 @@ fn create_file(path: &Path) -> Result<(), StoreError> {
         path: path.to_owned(),
         source,
     };
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(cannot)?;
+    if let Some(parent) = path.parent().filter(|path| !path.as_os_str().is_empty()) {
+        private::create(parent).map_err(cannot)?;
     }
-    std::fs::OpenOptions::new()
+    let file = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
         .mode(0o600)
         .open(path)
         .map_err(cannot)?;
-    Ok(())
+    private::close(&file).map_err(cannot)
 }

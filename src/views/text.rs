@@ -63,13 +63,6 @@ pub fn list<T: AsRef<str>>(words: &[T]) -> String {
     }
 }
 
-/// Somebody else's text without control characters, so that it moves no cursor and colours nothing.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    let clean = |c: char| if c.is_control() { '�' } else { c };
-    text.chars().map(clean).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,10 +94,5 @@ mod tests {
         assert_eq!(list::<&str>(&[]), "");
         assert_eq!(list(&["a"]), "a");
         assert_eq!(list(&["a", "b", "c"]), "a, b and c");
-    }
-
-    #[test]
-    fn a_text_from_outside_moves_no_cursor() {
-        assert_eq!(printable("a\x1b[2Jb\n"), "a�[2Jb�");
     }
 }

@@ -231,6 +231,7 @@ impl<'a> Stage<'a> {
             .env("CS_STATE_DIR", self.home.path().join("state"))
             .env("CS_VAULT", "off")
             .env("CS_SERVICE_PROVIDER", "nomad")
+            .env("CS_EGRESS", crate::support::egress::LOCAL)
             .env("CS_DEADLINE", "50s")
             .env("CS_LOG_LEVEL", "debug")
             .env("NOMAD_ADDR", http(Server::Nomad))

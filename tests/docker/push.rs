@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cs::artifact::output::Output;
-use cs::artifact::registry::{Credentials, ImageReference, Registry};
+use cs::artifact::registry::{Credentials, ImageReference};
 use cs::clients::chain;
 use cs::clients::docker::{Engine, EngineError, PushRefusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,8 +64,7 @@ async fn the_digest_is_the_registrys_own() {
     let user = credentials(PASSWORD);
     let (pushed, said) = push(&client, &target, Some(&user)).await;
     let digest = pushed.unwrap();
-    let facts = Registry::new()
-        .unwrap()
+    let facts = crate::support::egress::registry()
         .image_facts(&target, Some(&user))
         .await;
     assert_eq!(facts.unwrap().digest.as_deref(), Some(digest.as_str()));

@@ -65,7 +65,7 @@ impl Desk {
                 // For a machine that does much else.
                 connect: Duration::from_secs(20),
                 silence: Duration::from_secs(60),
-                ..Limits::default()
+                ..crate::support::egress::limits()
             },
             stop: CancellationToken::new(),
             output,

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cs::artifact::output::Output;
-use cs::artifact::source::Limits;
 use cs::artifact::source::git::{GitError, Places, fetch, resolve};
 use tokio_util::sync::CancellationToken;
 
@@ -109,7 +108,7 @@ async fn a_stop_does_not_wait_for_a_listener_that_does_not_listen() {
         .await
         .is_ok()
     {}
-    let (limits, stop) = (Limits::default(), CancellationToken::new());
+    let (limits, stop) = (crate::support::egress::limits(), CancellationToken::new());
     let request = request(&server.url("o/n"), "main");
     let resolved = resolve(&request, &limits, &stop).await.unwrap();
     let home = tempfile::tempdir().unwrap();

@@ -119,6 +119,7 @@ impl<'a> Lab<'a> {
             ("CS_STATE_DIR", path(&left.join("state"))),
             ("DOCKER_CONFIG", path(self.given.path())),
             ("CS_VAULT", "off".to_owned()),
+            ("CS_EGRESS", crate::support::egress::LOCAL.to_owned()),
             ("CS_SERVICE_PROVIDER", "nomad".to_owned()),
             ("CS_DEADLINE", "20s".to_owned()),
             ("NOMAD_ADDR", format!("http://{}", self.to_nomad.address())),

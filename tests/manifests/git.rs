@@ -31,7 +31,8 @@ impl Desk {
         let environment = Environment::of_pairs([
             ("TMPDIR", &*temp),
             ("CS_GIT_TOKEN", token.unwrap_or_default()),
-        ]);
+        ])
+        .for_a_person();
         let request = Request::new(sources, &[], Vec::new(), &environment)?;
         let loaded = load(&request, &self.stop).await;
         assert_eq!(std::fs::read_dir(self.temp.path()).unwrap().count(), 0);

@@ -7,7 +7,7 @@ mod labels;
 mod real;
 mod token;
 
-use cs::artifact::registry::{Credentials, ImageFacts, ImageReference, Registry, RegistryError};
+use cs::artifact::registry::{Credentials, ImageFacts, ImageReference, RegistryError};
 use cs::secret::Secret;
 
 /// Reads the facts of `<host>/<name>`.
@@ -17,8 +17,7 @@ async fn facts(
     credentials: Option<&Credentials>,
 ) -> Result<ImageFacts, RegistryError> {
     let image: ImageReference = format!("{host}/{name}").parse().expect("the name is fine");
-    Registry::new()
-        .expect("a client can be built")
+    crate::support::egress::registry()
         .image_facts(&image, credentials)
         .await
 }

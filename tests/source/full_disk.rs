@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use cs::artifact::output::Output;
+use cs::artifact::source::WorkDir;
 use cs::artifact::source::archive::{ArchiveError, ArchiveRequest, fetch};
-use cs::artifact::source::{Limits, WorkDir};
 use cs::clients::chain;
 use cs::secret::Secret;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,14 @@ async fn fill(disk: &Path, body: Vec<u8>) -> ArchiveError {
     let (output, _nobody_listens) = Output::channel();
     let into = work.path().join("source");
     let stop = CancellationToken::new();
-    let result = fetch(&request, &into, &Limits::default(), &output, &stop).await;
+    let result = fetch(
+        &request,
+        &into,
+        &crate::support::egress::limits(),
+        &output,
+        &stop,
+    )
+    .await;
     work.remove().await.unwrap();
     assert_eq!(std::fs::read_dir(disk).unwrap().count(), 0);
     result.unwrap_err()

@@ -32,7 +32,7 @@ impl Lab {
         Self {
             parent,
             work,
-            limits: Limits::default(),
+            limits: crate::support::egress::limits(),
             sha256: None,
             stop: CancellationToken::new(),
         }

@@ -37,6 +37,7 @@ impl TestEnv {
             home,
             vars: BTreeMap::new(),
         };
+        env.set("CS_EGRESS", super::egress::LOCAL);
         for (name, folder) in [
             ("HOME", "home"),
             ("TMPDIR", "tmp"),

@@ -4,6 +4,7 @@
 pub(crate) mod backend;
 pub(crate) mod disk;
 pub(crate) mod docker;
+pub(crate) mod egress;
 pub(crate) mod env;
 pub(crate) mod fault_registry;
 pub(crate) mod files_server;

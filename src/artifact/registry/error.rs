@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use super::reference::ImageReference;
+use crate::clients::egress;
+use crate::config::BadVariable;
 
 /// Why the facts of an image are not known. Carries no credentials and no answer's text.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
+    /// The rules for addresses make no sense.
+    #[error(transparent)]
+    Settings(#[from] BadVariable),
     /// TLS cannot be set up.
     #[error(
         "cannot prepare TLS for image registries: the system's certificates cannot be used; install them"
@@ -40,6 +45,9 @@ pub enum RegistryError {
         #[source]
         source: reqwest::Error,
     },
+    /// An address that must not be called: the registry's, its token server's, or where it redirects to.
+    #[error(transparent)]
+    Egress(#[from] egress::Refused),
     /// No whole answer in time.
     #[error("registry `{host}` did not answer within {} s", after.as_secs())]
     TimedOut {

@@ -16,6 +16,7 @@ use super::client::Registry;
 use super::error::RegistryError;
 use super::manifest::{self, Descriptor, ImageFacts, Manifest};
 use super::reference::{ImageReference, is_digest};
+use crate::clients::egress;
 use crate::secret::Secret;
 
 /// Longest single call, its answer included.
@@ -357,6 +358,9 @@ async fn read_bounded(
 fn transport(host: String, error: reqwest::Error) -> RegistryError {
     if error.is_timeout() {
         return RegistryError::TimedOut { host, after: CALL };
+    }
+    if let Some(refused) = egress::refusal(&error) {
+        return refused.into();
     }
     // Redirect targets are often presigned, so no address is shown.
     RegistryError::Unreachable {

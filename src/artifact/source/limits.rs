@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::clients::egress::Egress;
+
 const MIB: u64 = 1 << 20;
 
 /// Bounds of one fetch.
@@ -19,6 +21,8 @@ pub struct Limits {
     pub connect: Duration,
     /// Longest silence of a server that is to send something.
     pub silence: Duration,
+    /// Where the source, and whatever it redirects to, may be.
+    pub egress: Egress,
 }
 
 impl Limits {
@@ -44,7 +48,7 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// 4 GiB unpacked, 2 GiB downloaded, 500,000 entries, ratio 200 (text seldom passes 20), 10 s, 60 s.
+    /// 4 GiB unpacked, 2 GiB downloaded, 500,000 entries, ratio 200 (text seldom passes 20), 10 s, 60 s, not on this machine.
     fn default() -> Self {
         Self {
             unpacked_bytes: 4096 * MIB,
@@ -54,6 +58,7 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             // A Git server may think for a while before it sends the first byte of a large pack.
             silence: Duration::from_secs(60),
+            egress: Egress::default(),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::plain::steers;
+
 /// Longest name that is shown whole, in characters.
 const SHOWN: usize = 200;
 
@@ -14,18 +16,13 @@ pub(super) fn shown(name: impl AsRef<[u8]>) -> String {
             out.push('…');
             break;
         }
-        if c.is_control() || turns_text(c) {
+        if steers(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);
         }
     }
     out
-}
-
-/// Characters that change the direction of what follows, so that a name looks like another one.
-fn turns_text(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Bytes for people: `512 B`, `12.3 MiB`.

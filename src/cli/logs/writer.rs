@@ -8,6 +8,7 @@ use super::super::paint::Paint;
 use super::super::report::status::LogLine;
 use crate::clients::nomad::calls::log_stream::LogSource;
 use crate::clients::nomad::calls::logs::LogKind;
+use crate::plain;
 use crate::views::logs::prefix;
 
 /// Parts that may wait to be written. Each is at most what Nomad sends at once, 64 KiB and its prefixes.
@@ -17,6 +18,8 @@ const ROOM: usize = 32;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
     pub(super) json: bool,
+    /// Lines as they are, whatever they do to a terminal.
+    pub(super) raw: bool,
     /// Width of allocation and task before each line; `None` without them.
     pub(super) prefix: Option<usize>,
     pub(super) paint: Paint,
@@ -95,6 +98,17 @@ impl Pen {
         self.queue.send(bytes).await.map_err(|_| Closed)
     }
 
+    /// A line that steers nothing. Its colours stay where colours are wanted, and end with it.
+    fn shown(&self, line: &[u8]) -> String {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let is_coloured = self.look.paint.is_coloured();
+        let mut shown = plain::of_bytes(line, is_coloured);
+        if is_coloured && shown.contains('\u{1b}') {
+            shown.push_str(plain::RESET);
+        }
+        shown
+    }
+
     fn line(&self, source: &LogSource, line: &[u8], bytes: &mut Vec<u8>) {
         if self.look.json {
             let line = LogLine {
@@ -103,17 +117,22 @@ impl Pen {
                 stream: source.kind.as_str(),
                 line: &String::from_utf8_lossy(line),
             };
-            serde_json::to_writer(&mut *bytes, &line).expect("texts into memory");
+            let line = serde_json::to_string(&line).expect("texts into memory");
+            bytes.extend_from_slice(plain::json(&line).as_bytes());
         } else {
             if let Some(width) = self.look.prefix {
                 let prefix = prefix(source, width);
+                let prefix = plain::line(&prefix);
                 let prefix = match source.kind {
                     LogKind::Stdout => self.look.paint.cyan(&prefix),
                     LogKind::Stderr => self.look.paint.yellow(&prefix),
                 };
                 bytes.extend_from_slice(prefix.as_bytes());
             }
-            bytes.extend_from_slice(line);
+            match self.look.raw {
+                true => bytes.extend_from_slice(line),
+                false => bytes.extend_from_slice(self.shown(line).as_bytes()),
+            }
         }
         bytes.push(b'\n');
     }

@@ -1,6 +1,5 @@
 //! Building and pushing the images of a project's apps, one after the other, shown as it goes.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::load::{App, Loaded};
 use crate::artifact::build::target::{Target, TargetError};
 use crate::artifact::registry;
-use crate::cli::progress::{self, LogWriter};
 use crate::cli::signals::Signals;
 use crate::cli::{Context, exit};
+use crate::cli::{output, progress};
 use crate::clients::backend::DeploymentType;
 use crate::clients::chain;
 use crate::controller::bounds::Bounds;
@@ -23,6 +22,7 @@ use crate::controller::log::{DeploymentLog, Echo};
 use crate::controller::note::Notes;
 use crate::controller::steps::Steps;
 use crate::dispatch::convert::{apply_image_facts, apply_pushed};
+use crate::plain::Flow;
 use crate::reconcile::Outcome;
 use crate::spec::Resource;
 
@@ -232,10 +232,11 @@ impl Work<'_> {
 
 /// Writes what builders say on standard error.
 pub(super) async fn repeat(mut said: Receiver<Bytes>) {
+    let mut flow = Flow::default();
     while let Some(bytes) = said.recv().await {
-        // Nobody is told when the terminal has gone.
-        let _ = LogWriter.write_all(&bytes);
+        progress::aside(|| output::talk(&flow.pass(&bytes)));
     }
+    progress::aside(|| output::talk(&flow.rest()));
 }
 
 /// Runs work that hears of the first signal, and is dropped at the second.

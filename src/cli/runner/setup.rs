@@ -57,7 +57,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> u8 {
         }
     };
     match arguments.output {
-        Format::Json => output::line(&SetupReport::new(&done).line()),
+        Format::Json => output::json(&SetupReport::new(&done).line()),
         Format::Text => done.iter().for_each(show),
     }
     0

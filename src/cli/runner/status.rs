@@ -30,7 +30,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> u8 {
         }
     };
     match arguments.output {
-        Format::Json => output::line(&StatusReport::new(&status).line()),
+        Format::Json => output::json(&StatusReport::new(&status).line()),
         Format::Text => show(&status),
     }
     0

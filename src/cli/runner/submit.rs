@@ -67,7 +67,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> u8 {
         );
     }
     match arguments.output {
-        Format::Json => output::line(&SubmitReport::new(&submitted, task).line()),
+        Format::Json => output::json(&SubmitReport::new(&submitted, task).line()),
         Format::Text => output::line(&format!("{} {}", submitted.id, submitted.sequence)),
     }
     0

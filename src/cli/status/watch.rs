@@ -1,6 +1,6 @@
 //! `cs status --watch`.
 
-use std::io::IsTerminal;
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use super::super::report::status::StatusReport;
@@ -12,6 +12,7 @@ use crate::clients::chain;
 use crate::clients::nomad::calls::jobs::JobQuery;
 use crate::clients::nomad::client::{NomadClient, next_index};
 use crate::clients::nomad::error::Disposition;
+use crate::plain;
 use crate::views::fleet::Row;
 
 /// Least time between two looks of a watch.
@@ -83,7 +84,10 @@ impl Screen {
         let is_same = !self.is_first && self.shown == rows;
         let text = match arguments.output {
             Format::Json | Format::Yaml if is_same => return Ok(()),
-            Format::Json => format!("{}\n", StatusReport::of_fleet(rows, summary(rows)).line()),
+            Format::Json => {
+                let line = StatusReport::of_fleet(rows, summary(rows)).line();
+                format!("{}\n", plain::json(&line))
+            }
             Format::Yaml => format!(
                 "---\n{}",
                 StatusReport::of_fleet(rows, summary(rows)).yaml()
@@ -91,14 +95,18 @@ impl Screen {
             Format::Table | Format::Wide if self.redraws => {
                 let table = table(rows, arguments.output == Format::Wide, now());
                 let table = table.render(context.paint, terminal_width());
-                format!("\x1b[H\x1b[2J{table}\n{}\n", summary(rows))
+                format!("{table}\n{}\n", summary(rows))
             }
             Format::Table | Format::Wide if is_same => return Ok(()),
             Format::Table | Format::Wide => self.added(context, arguments, rows),
         };
         self.shown = rows.to_vec();
         self.is_first = false;
-        output::try_bytes(text.as_bytes())
+        let is_data = matches!(arguments.output, Format::Json | Format::Yaml);
+        match is_data && !std::io::stdout().is_terminal() {
+            true => output::try_bytes(text.as_bytes()),
+            false => output::try_screen(&text, self.redraws && !is_data),
+        }
     }
 
     /// Rows that are new or different; the headers before the first ones.

@@ -386,7 +386,7 @@ impl Shared {
         text.replace(self.token.expose(), REDACTED)
             .replace(&encoded, REDACTED)
             .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
+            .map(|c| if crate::plain::steers(c) { ' ' } else { c })
             .take(MESSAGE_LIMIT)
             .collect()
     }

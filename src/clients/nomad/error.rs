@@ -61,7 +61,7 @@ impl ApiError {
         }
         let clean: String = text
             .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
+            .map(|c| if crate::plain::steers(c) { ' ' } else { c })
             .collect();
         let mut message = clean.split_whitespace().collect::<Vec<_>>().join(" ");
         if let Some((cut, _)) = message.char_indices().nth(Self::LONGEST) {

@@ -57,7 +57,7 @@ impl fmt::Display for Said {
 
 /// Control characters and runs of white space become one blank.
 fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_whitespace() || c.is_control())
+    text.split(|c: char| c.is_whitespace() || crate::plain::steers(c))
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ")

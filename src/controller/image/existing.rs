@@ -63,7 +63,7 @@ impl ImageWork<'_> {
     ) -> Result<ImageFacts, RegistryError> {
         let given = self.given_credentials();
         let credentials = credentials(reference.host(), given.as_ref(), self.environment);
-        Registry::new()?
+        Registry::from_environment(self.environment)?
             .image_facts(reference, credentials.as_ref())
             .await
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{ImageWork, NoImage};
+use crate::clients::egress::{Egress, Reach};
 use crate::clients::vault::{self, VaultLogin};
 use crate::controller::set::secrets;
 use crate::events::Phase as LogPhase;
@@ -69,7 +70,12 @@ impl ImageWork<'_> {
         let secret_id = self
             .resolve(Some(&vault.secret_id))
             .ok_or_else(|| missing("secretId"))?;
-        VaultLogin::new(&vault.address, role_id, secret_id)
-            .map_err(|error| Outcome::Invalid(crate::clients::chain(&error)).into())
+        let login = VaultLogin::new(&vault.address, role_id, secret_id)
+            .map_err(|error| Outcome::Invalid(crate::clients::chain(&error)))?;
+        // The platform names it, on whatever machine; but a metadata service is no Vault.
+        Egress::of(Reach::Local)
+            .judge(login.address().expose())
+            .map_err(|refused| Outcome::Invalid(format!("build.vault.address: {refused}")))?;
+        Ok(login)
     }
 }

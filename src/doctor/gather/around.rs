@@ -168,7 +168,7 @@ fn look_at(directory: &Path) -> StateFacts {
 /// Writes a file and removes it: a file system that is full or read-only shows only then.
 fn write_probe(directory: &Path) -> std::io::Result<()> {
     let path = directory.join(format!(".doctor-{}", std::process::id()));
-    let written = std::fs::File::create(&path)
+    let written = std::fs::File::create_new(&path)
         .and_then(|mut file| file.write_all(&[0; 4096]).and_then(|()| file.sync_all()));
     let removed = std::fs::remove_file(&path);
     written.and(removed)

@@ -216,7 +216,7 @@ impl Lane {
         if held.owner.is_some() {
             return Ok(true);
         }
-        super::private_dir(&self.path)?;
+        crate::private::directory(&self.path)?;
         let dir = File::open(&self.path)?;
         match dir.try_lock() {
             Ok(()) if ledger::same_file(&dir, &self.path) => {}
@@ -263,7 +263,7 @@ impl Lane {
     }
 
     fn ledger(&self) -> io::Result<Ledger> {
-        Ledger::lock(&self.path, || super::private_dir(&self.path))
+        Ledger::lock(&self.path, || crate::private::directory(&self.path))
     }
 
     /// Reads an event that its owner may be done with any moment; `None` when it is, or when it is damaged.

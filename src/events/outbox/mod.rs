@@ -22,12 +22,12 @@ mod ledger;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::event::Message;
+use crate::private;
 pub(super) use entry::Entry;
 use lane::Lane;
 
@@ -102,7 +102,7 @@ impl Outbox {
     /// Opens the outbox below `state_dir`, creating what is missing.
     pub(super) fn open(state_dir: &Path) -> Result<Self, OutboxError> {
         let root = state_dir.join("outbox");
-        let prepared = private_dir(&root).and_then(|()| probe(&root));
+        let prepared = private::directory(&root).and_then(|()| probe(&root));
         match prepared {
             Ok(()) => Ok(Self {
                 root,
@@ -254,18 +254,6 @@ impl Outbox {
             })
             .collect()
     }
-}
-
-/// Creates a directory that only its owner may enter, or takes everybody else's rights from an existing one.
-fn private_dir(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)?;
-    if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
 }
 
 /// Finds out whether files can be created here.

@@ -9,9 +9,10 @@ use crate::reconcile::plan::{META_MANAGED_BY, META_OWNER};
 use super::super::condition::Condition;
 use super::super::placement::{GroupPlacement, explain};
 use super::super::promotion::awaits_promotion;
-use super::super::text::{age, count, printable, short};
+use super::super::text::{age, count, short};
 use super::View;
 use super::task::{allocation, checks, log};
+use crate::plain;
 
 /// Whether a step is where the trouble is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +99,11 @@ fn spec(view: &View<'_>) -> Step {
     }
     if let Some(owner) = head.meta.get(META_OWNER) {
         let by = head.meta.get(META_MANAGED_BY).map_or("cs", String::as_str);
-        text.push_str(&format!(", by {} for {}", printable(by), printable(owner)));
+        text.push_str(&format!(
+            ", by {} for {}",
+            plain::line(by),
+            plain::line(owner)
+        ));
     }
     if head.stop {
         return Step::new("spec", Mark::Open, format!("{text}, stops the job"));
@@ -128,7 +133,7 @@ fn runs(view: &View<'_>) -> Step {
                 .collect();
             match periodic.get("Enabled") {
                 Some(Value::Bool(false)) => "the clock is switched off".to_owned(),
-                _ => format!("by the clock ({})", printable(&specs.join(", "))),
+                _ => format!("by the clock ({})", plain::line(&specs.join(", "))),
             }
         }
         None => "on request".to_owned(),

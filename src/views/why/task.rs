@@ -9,9 +9,10 @@ use crate::reconcile::CauseKind;
 use crate::reconcile::cause::one_line;
 
 use super::super::condition::Condition;
-use super::super::text::{age, count, printable, short};
+use super::super::text::{age, count, short};
 use super::steps::{Mark, Step};
 use super::{Diagnosis, Evidence, View};
+use crate::plain;
 
 pub(super) fn allocation(view: &View<'_>) -> Step {
     let activity = &view.evidence.activity;
@@ -138,7 +139,11 @@ pub(super) fn log(view: &View<'_>) -> Option<Step> {
         Some(CauseKind::Exit | CauseKind::OutOfMemory) => Mark::Bad,
         _ => Mark::None,
     };
-    let lines = view.closeup.log.iter().map(|line| printable(line));
+    let lines = view
+        .closeup
+        .log
+        .iter()
+        .map(|line| plain::line(line).into_owned());
     Some(Step::new("log", mark, text).with(lines))
 }
 

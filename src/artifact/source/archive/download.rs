@@ -19,7 +19,7 @@ use super::stream::Piece;
 use crate::artifact::output::Output;
 use crate::artifact::source::Limits;
 use crate::artifact::source::text::size;
-use crate::clients::tls;
+use crate::clients::{egress, tls};
 use crate::secret::Secret;
 
 /// Redirects of one download. Object stores need one or two.
@@ -180,9 +180,12 @@ async fn send(
     // The connection has a bound of its own.
     match tokio::time::timeout(limits.connect + limits.silence, request.send()).await {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => Err(ArchiveError::Unreachable {
-            host: host_of(at),
-            source: error.without_url(),
+        Ok(Err(error)) => Err(match egress::refusal(&error) {
+            Some(refused) => refused.into(),
+            None => ArchiveError::Unreachable {
+                host: host_of(at),
+                source: error.without_url(),
+            },
         }),
         Err(_) => Err(ArchiveError::Silent {
             host: host_of(at),
@@ -204,6 +207,7 @@ fn client(at: &Url, limits: &Limits) -> Result<reqwest::Client, ArchiveError> {
         .connect_timeout(limits.connect)
         // The digest is one of the bytes as they are stored, and the archive is gzip data itself.
         .no_gzip();
+    builder = limits.egress.guard(builder, at)?;
     if is_here(at) {
         builder = builder.no_proxy();
     }

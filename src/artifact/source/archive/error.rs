@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::artifact::source::OutOfTree;
 use crate::artifact::source::text::size;
+use crate::clients::egress;
 
 /// Why a source could not be had from an archive. Shows the host that it comes from, never more of its address; names of
 /// entries are safe to print.
@@ -37,6 +38,9 @@ pub enum ArchiveError {
         #[source]
         source: reqwest::Error,
     },
+    /// An address that must not be called.
+    #[error(transparent)]
+    Egress(#[from] egress::Refused),
     /// Something else than the archive was answered.
     #[error("`{host}` does not hand out the archive (status {status}): {hint}")]
     Refused {

@@ -251,7 +251,10 @@ fn shown(repository: &str) -> String {
         return url.to_string();
     }
     let rest = repository.rsplit('@').next().unwrap_or_default();
-    rest.chars().filter(|c| !c.is_control()).take(200).collect()
+    rest.chars()
+        .filter(|c| !crate::plain::steers(*c))
+        .take(200)
+        .collect()
 }
 
 /// The token as it goes into the header.
@@ -299,7 +302,7 @@ fn checked_revision(text: &str) -> Result<String, GitError> {
         Some(problem) => Err(GitError::BadRevision {
             revision: revision
                 .chars()
-                .filter(|c| !c.is_control())
+                .filter(|c| !crate::plain::steers(*c))
                 .take(200)
                 .collect(),
             problem,

@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::clients::egress;
+
 /// Why a repository cannot be had. Carries no credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
@@ -44,6 +46,9 @@ pub enum GitError {
         #[source]
         source: reqwest::Error,
     },
+    /// An address that must not be called.
+    #[error(transparent)]
+    Egress(#[from] egress::Refused),
     /// Nothing came for too long.
     #[error("Git server `{host}` {what} within {} s", after.as_secs())]
     TimedOut {

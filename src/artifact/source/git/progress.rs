@@ -130,7 +130,7 @@ impl Chatter {
         self.is_over = false;
         let line = std::mem::take(&mut self.line);
         let text = String::from_utf8_lossy(&line);
-        let text: String = text.chars().filter(|c| !c.is_control()).collect();
+        let text: String = text.chars().filter(|c| !crate::plain::steers(*c)).collect();
         let text = text.trim_end();
         (!text.is_empty()).then(|| format!("remote: {}", request.scrub(text)))
     }

@@ -14,6 +14,7 @@ use super::address::GitRequest;
 use super::error::{GitError, WhyRefused};
 use super::packets::Packets;
 use crate::artifact::source::Limits;
+use crate::clients::egress::{self, Egress};
 use crate::clients::tls::{self, is_loopback};
 use crate::secret::SafeUrl;
 
@@ -36,6 +37,7 @@ pub(super) struct Remote {
     authorization: Option<HeaderValue>,
     /// Whether the server takes the repository for public and the token for a wrong one.
     is_token_refused: bool,
+    egress: Egress,
     connect: Duration,
     silence: Duration,
     download: u64,
@@ -46,9 +48,10 @@ impl Remote {
         Ok(Self {
             request: request.clone(),
             base: request.address().clone(),
-            client: client_for(request.address(), limits.connect)?,
+            client: client_for(request.address(), limits.connect, &limits.egress)?,
             authorization: request.authorization(),
             is_token_refused: false,
+            egress: limits.egress.clone(),
             connect: limits.connect,
             silence: limits.silence,
             download: limits.download_bytes,
@@ -83,7 +86,11 @@ impl Remote {
     /// The server's own words, made fit to be shown.
     pub(super) fn refusal(&self, message: &[u8]) -> GitError {
         let text = String::from_utf8_lossy(message);
-        let line: String = text.chars().filter(|c| !c.is_control()).take(500).collect();
+        let line: String = text
+            .chars()
+            .filter(|c| !crate::plain::steers(*c))
+            .take(500)
+            .collect();
         GitError::Remote {
             host: self.host(),
             message: self.request.scrub(line.trim()),
@@ -114,7 +121,7 @@ impl Remote {
         at.set_path(&format!("{}{REFS}", at.path()));
         at.set_query(Some("service=git-upload-pack"));
         for _ in 0..=REDIRECTS {
-            self.client = client_for(&at, self.connect)?;
+            self.client = client_for(&at, self.connect, &self.egress)?;
             let call = self.client.get(at.clone()).header(ACCEPT, "*/*");
             let response = self.send(call, &at).await?;
             if response.status().is_redirection() {
@@ -151,7 +158,13 @@ impl Remote {
             call = call.header(AUTHORIZATION, authorization.clone());
         }
         // The connection has a bound of its own; the answer may begin late.
-        match timeout(self.connect + self.silence, call.send()).await {
+        let answered = timeout(self.connect + self.silence, call.send()).await;
+        if let Ok(Err(error)) = &answered
+            && let Some(refused) = egress::refusal(error)
+        {
+            return Err(refused.into());
+        }
+        match answered {
             Ok(Ok(response)) => self.accepted(response, at),
             Ok(Err(error)) if error.is_timeout() => Err(GitError::TimedOut {
                 host: host_of(at),
@@ -316,7 +329,7 @@ impl Body {
 
 /// A client for an address: a proxy of the environment is used for hosts elsewhere, and certificates are read only
 /// where they are needed.
-fn client_for(address: &Url, connect: Duration) -> Result<Client, GitError> {
+fn client_for(address: &Url, connect: Duration, egress: &Egress) -> Result<Client, GitError> {
     let trust = match address.scheme() {
         "https" => tls::system_trust(),
         _ => tls::no_trust(),
@@ -329,6 +342,7 @@ fn client_for(address: &Url, connect: Duration) -> Result<Client, GitError> {
         // Redirects are followed here, one by one, because credentials must not follow them.
         .redirect(reqwest::redirect::Policy::none())
         .no_gzip();
+    builder = egress.guard(builder, address)?;
     if address.host_str().is_some_and(is_loopback) {
         builder = builder.no_proxy();
     }
@@ -363,9 +377,10 @@ mod tests {
         Remote {
             authorization: request.authorization(),
             base: request.address().clone(),
-            client: client_for(&Url::parse("http://127.0.0.1/").unwrap(), Duration::ZERO).unwrap(),
+            client: Client::new(),
             request,
             is_token_refused: false,
+            egress: Egress::default(),
             connect: Duration::ZERO,
             silence: Duration::ZERO,
             download: 0,

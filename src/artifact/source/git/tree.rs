@@ -259,7 +259,10 @@ impl Walk {
 /// A path for people.
 pub(super) fn shown(path: &[u8]) -> String {
     let text = String::from_utf8_lossy(path);
-    text.chars().filter(|c| !c.is_control()).take(500).collect()
+    text.chars()
+        .filter(|c| !crate::plain::steers(*c))
+        .take(500)
+        .collect()
 }
 
 fn found(objects: &Objects, id: Oid, kind: Kind) -> Result<u32, Fault> {

@@ -132,7 +132,7 @@ impl Excerpt {
 
 /// A character that a terminal does not act upon.
 fn shown(c: char) -> char {
-    if c.is_control() && c != '\t' {
+    if crate::plain::steers(c) && c != '\t' {
         char::REPLACEMENT_CHARACTER
     } else {
         c
