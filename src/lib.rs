@@ -31,6 +31,7 @@ pub mod importing;
 pub mod inventory;
 pub mod manifests;
 pub mod metrics;
+pub mod observe;
 pub mod project;
 pub mod reconcile;
 pub mod reference;

@@ -1,5 +1,6 @@
 //! How commands end in trouble: one message, what to do next, an exit code.
 
+use crate::observe;
 use crate::reconcile::Outcome;
 
 /// Prints an outcome that is no success and returns its exit code.
@@ -20,6 +21,7 @@ pub(super) fn usage(message: impl std::fmt::Display, help: &str) -> u8 {
 /// Prints an error for people on standard error.
 #[expect(clippy::print_stderr, reason = "only cli prints")]
 pub(super) fn complain(message: &str, help: Option<&str>) {
+    observe::complained(message, help);
     eprintln!("error: {message}");
     if let Some(help) = help {
         eprintln!("  help: {help}");
