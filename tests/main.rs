@@ -23,6 +23,7 @@ mod leaks;
 mod manifests;
 mod native;
 mod nomad_client;
+mod observe;
 mod packs;
 mod project;
 mod registry;

@@ -38,6 +38,7 @@ mod progress;
 mod project;
 mod promote;
 mod reconcile;
+mod record;
 mod render;
 mod report;
 mod rollback;
@@ -62,6 +63,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Environment;
+use crate::observe;
 use paint::Paint;
 use panicked::Owes;
 
@@ -202,6 +204,20 @@ struct Context {
 ///
 /// What still runs then, such as a look-up or a read that hangs, does not hold the process up.
 fn block_on(work: impl Future<Output = u8>) -> u8 {
+    on_runtime(exported(work))
+}
+
+/// Does some work, and sends its spans meanwhile and at its end, where they are wanted.
+async fn exported<T>(work: impl Future<Output = T>) -> T {
+    let exporting = observe::exporter().map(observe::Exporting::start);
+    let done = work.await;
+    if let Some(exporting) = exporting {
+        exporting.finish().await;
+    }
+    done
+}
+
+fn on_runtime(work: impl Future<Output = u8>) -> u8 {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -247,6 +263,7 @@ pub fn run() -> ExitCode {
         cli.global.log_level
     };
     telemetry::start(level, cli.global.log_format, color, progress::LogWriter);
+    observe::start(&environment);
     let dumb = environment.get("TERM").as_deref() == Some("dumb");
     let interactive = stderr.is_terminal() && !dumb && cli.global.log_format == LogFormat::Text;
     let on_stdout = cli.global.color.applies_to(&std::io::stdout(), no_color);

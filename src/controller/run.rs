@@ -21,6 +21,7 @@ use crate::dispatch::{
     TaskError, convert, params, readable_ids,
 };
 use crate::events::{Announcer, Delivery, DeploymentKind, LogStream, Phase as LogPhase};
+use crate::observe::{self, Kind};
 use crate::reconcile::Outcome;
 use crate::spec::Workload;
 
@@ -103,7 +104,15 @@ pub async fn run(
     let began = Instant::now();
     let announcer = surroundings.announcer.clone();
     let cancel = surroundings.cancel.clone();
-    let result = match prepare(task_text, params_text, &surroundings.convert) {
+    let prepared = {
+        let span = observe::span("convert", Kind::Internal);
+        let prepared = prepare(task_text, params_text, &surroundings.convert);
+        if let Err(refused) = &prepared {
+            span.fail(refused.outcome.word());
+        }
+        prepared
+    };
+    let result = match prepared {
         Ok(prepared) => carry_out(prepared, surroundings).await,
         Err(refused) => refuse(*refused, &announcer).await,
     };
@@ -195,11 +204,13 @@ async fn deliver(
     } else {
         DELIVERY
     };
-    result.delivery = announcer.finish(patience).await;
+    let span = observe::span("announce", Kind::Internal);
+    result.delivery = observe::within(span, announcer.finish(patience)).await;
     if !result.delivery.pending.is_empty() && result.outcome.is_success() {
         result.outcome = Outcome::Failed(undelivered(&result.delivery));
     }
     result.duration = began.elapsed();
+    observe::ended(&result.outcome);
     result
 }
 
@@ -331,6 +342,8 @@ async fn announce_failure(
 async fn carry_out(prepared: Prepared, surroundings: Surroundings) -> RunResult {
     match prepared {
         Prepared::Deploy { workload, context } => {
+            observe::set_of_run("cs.deployment.id", context.ids.deployment_id.as_str());
+            observe::set_of_run("nomad.job.id", context.job_id.as_str());
             let task = context.task;
             let ids = context.ids.clone();
             // Large, and the stack of whoever waits is not.

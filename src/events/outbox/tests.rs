@@ -8,6 +8,7 @@ fn message(id: &str) -> Message {
         id: id.to_owned(),
         subject: Subject::job_destroyed(&SubjectPrefix::default()),
         payload: r#"{"id":"é","reason":"r"}"#.into(),
+        trace: None,
     }
 }
 
