@@ -13,6 +13,7 @@ mod corpus;
 mod crash;
 mod dispatch;
 mod docker;
+mod docs;
 mod events;
 mod git;
 mod help;

@@ -157,8 +157,11 @@ fn write(path: &Path, text: &str, force: bool) -> u8 {
     } else {
         options.create_new(true);
     }
-    let written = options
-        .open(path)
+    // `specs/shop.yaml` in an empty folder is what the examples say.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let written = folder
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| options.open(path))
         .and_then(|mut file| file.write_all(text.as_bytes()));
     match written {
         Ok(()) => 0,

@@ -1,4 +1,4 @@
-//! What every code of a finding means and how to get rid of it: for `docs/validation.md` and the rules of SARIF.
+//! What every code of a finding means and how to get rid of it: for `docs/errors.md`, `cs explain` and the rules of SARIF.
 //!
 //! A code is a promise: people silence, count and search for it. It keeps its meaning; a new meaning gets a new code.
 

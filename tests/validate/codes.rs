@@ -6,7 +6,7 @@ use std::path::Path;
 use cs::validation::rules;
 
 use super::sets::sets;
-use super::{read, repository};
+use super::repository;
 
 /// Codes that no file by itself gives, and the test that shows each.
 const ELSEWHERE: [(&str, &str); 58] = [
@@ -187,36 +187,5 @@ fn every_code_in_the_source_is_a_rule() {
     assert!(
         unknown.is_empty(),
         "explain these in src/validation/rules.rs, or list them as no codes: {unknown:#?}"
-    );
-}
-
-/// The table of the documentation, from the rules.
-fn table() -> String {
-    let mut text = String::new();
-    for (title, rules) in rules::groups() {
-        text.push_str(&format!(
-            "### {title}\n| Code | Means | Fix |\n|---|---|---|\n"
-        ));
-        for rule in rules {
-            let cell = |text: &str| text.replace('|', "\\|");
-            text.push_str(&format!(
-                "| `{}` | {} | {} |\n",
-                rule.code,
-                cell(rule.title),
-                cell(rule.fix)
-            ));
-        }
-        text.push('\n');
-    }
-    text
-}
-
-#[test]
-fn the_documentation_lists_every_code_with_its_remedy() {
-    let documentation = read("docs/validation.md");
-    let table = table();
-    assert!(
-        documentation.contains(table.trim_end()),
-        "docs/validation.md must contain:\n{table}"
     );
 }
