@@ -168,10 +168,15 @@ fn console(page: &Page, block: &Block) -> Vec<Step> {
         }
     }
     for step in &mut steps {
-        if let What::Run { command, code, .. } = &mut step.what
-            && let Some((_, told)) = command.split_once("# exit code ")
-        {
+        let What::Run { command, shown, code, background } = &mut step.what else {
+            continue;
+        };
+        if let Some((_, told)) = command.split_once("# exit code ") {
             *code = told.trim().parse().expect("`# exit code N`");
+        }
+        if *background {
+            // It goes on, and what it says later is no concern of the page.
+            shown.as_mut().expect("console blocks show their output").push_str("…\n");
         }
     }
     steps
