@@ -7,7 +7,7 @@ use cs::validation::rules;
 
 use super::markdown::Page;
 use super::repository;
-use super::variables::sources;
+use super::variables::{product, sources};
 use crate::support::env::TestEnv;
 
 /// Words with a hyphen in the code of the bridge that are no codes of errors.
@@ -193,8 +193,7 @@ fn bridge_sources() -> Vec<String> {
     files
         .map(|path| {
             let text = std::fs::read_to_string(path).expect("part of the repository");
-            let end = text.find("#[cfg(test)]").unwrap_or(text.len());
-            text[..end].to_owned()
+            product(&text).to_owned()
         })
         .collect()
 }

@@ -108,6 +108,6 @@ fn an_example_that_does_not_hold_is_named_with_its_line() {
     assert!(of("```yaml\na: [\n```\n").starts_with("p.md:2:"));
     assert!(of("```json\n{\"a\": }\n```\n").starts_with("p.md:2:"));
     assert_eq!(of("```json\n{\"a\": 1}\n{\"b\": 2}\n```\n"), "");
-    assert!(of("```hcl\njob \"a\" {\n  grup \"b\" {}\n}\n```\n").contains("hcl-block"));
+    assert!(of("```hcl\njob \"a\" {\n}\njobs {}\n```\n").contains("hcl-block"));
     assert!(of("```hcl\nproject = \"a\"\napp \"b\" {\n  bild {}\n}\n```\n").contains("bild"));
 }

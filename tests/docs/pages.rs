@@ -94,7 +94,10 @@ fn every_block_says_what_it_is() {
                     "{place}: `{language}` is no language that is known here; `text` is not checked"
                 ));
             }
-            let is_command = |line: &str| line.starts_with("$ ") || line.starts_with("cs ");
+            let is_command = |line: &str| {
+                let after = line.strip_prefix("cs ").or(line.strip_prefix("$ "));
+                after.is_some_and(|rest| !rest.starts_with(' '))
+            };
             if language == "text" && block.text.lines().any(is_command) {
                 failures.push(format!("{place}: commands belong into `sh` or `console`"));
             }

@@ -1,6 +1,6 @@
 //! docs/demo.svg is what `cs demo` prints, drawn as a terminal.
 
-use super::assert_fresh;
+use super::{assert_fresh, repository};
 use crate::support::env::TestEnv;
 
 /// Columns of the picture; longer lines end with an ellipsis.
@@ -13,9 +13,18 @@ const CHARACTER: f32 = 8.1;
 #[test]
 fn the_picture_of_the_demo_is_what_the_demo_prints() {
     let env = TestEnv::new();
-    let ended = env.cs(["demo", "--color", "always", "--speed", "10"]).run();
-    ended.assert_code(0);
-    assert_fresh("docs/demo.svg", &draw(&settled(&ended.stdout)), "picture");
+    let committed = std::fs::read_to_string(repository("docs/demo.svg")).unwrap_or_default();
+    let mut drawn = String::new();
+    // On a machine that stands still for seconds the embedded Nomad gets further between two looks at it.
+    for _ in 0..3 {
+        let ended = env.cs(["demo", "--color", "always", "--speed", "10"]).run();
+        ended.assert_code(0);
+        drawn = draw(&settled(&ended.stdout));
+        if drawn == committed {
+            return;
+        }
+    }
+    assert_fresh("docs/demo.svg", &drawn, "picture");
 }
 
 /// Without what differs from run to run: ports, indices, how often a wait was told.
@@ -23,7 +32,7 @@ fn settled(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
         let mut line = digits_after(line, "http://127.0.0.1:", "4646");
-        line = digits_after(&line, "at index ", "8");
+        line = digits_after(&line, "at index ", "…");
         line = digits_after(&line, "until allocations become healthy (", "0");
         if let Some((before, rest)) = line.split_once(", and ")
             && rest.ends_with(" log lines")
@@ -124,6 +133,6 @@ fn colours_become_classes_and_long_lines_are_cut() {
     assert!(cut.ends_with('…') && cut.chars().count() == COLUMNS, "{cut}");
     assert_eq!(
         settled("at http://127.0.0.1:40979\nregistered job shop at index 17; x\nevents: a, and 8 log lines"),
-        ["$ cs demo", "at http://127.0.0.1:4646", "registered job shop at index 8; x", "events: a, and the log"]
+        ["$ cs demo", "at http://127.0.0.1:4646", "registered job shop at index …; x", "events: a, and the log"]
     );
 }

@@ -40,8 +40,7 @@ fn quoted_below(folder: &str, with_tests: bool) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for path in sources(&repository(folder)) {
         let text = std::fs::read_to_string(&path).expect("part of the repository");
-        let end = text.find("#[cfg(test)]").filter(|_| !with_tests);
-        let product = &text[..end.unwrap_or(text.len())];
+        let product = if with_tests { &text } else { product(&text) };
         for part in product.split("\"CS_").skip(1) {
             let is_part = |c: &char| c.is_ascii_uppercase() || c.is_ascii_digit() || *c == '_';
             let name: String = part.chars().take_while(is_part).collect();
@@ -49,6 +48,12 @@ fn quoted_below(folder: &str, with_tests: bool) -> BTreeSet<String> {
         }
     }
     found
+}
+
+/// A file without its unit tests, which stand at its end.
+pub(super) fn product(text: &str) -> &str {
+    let end = text.find("#[cfg(test)]\nmod tests {");
+    &text[..end.unwrap_or(text.len())]
 }
 
 /// The Rust files below a folder; files of unit tests only are left out.
