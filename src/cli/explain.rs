@@ -138,7 +138,11 @@ fn code(context: &Context, rule: &Rule, format: Format) -> u8 {
             &json!({ "code": rule.code, "description": rule.title, "fix": rule.fix }).to_string(),
         ),
         Format::Text => {
-            for (name, value) in [("CODE", rule.code), ("MEANS", rule.title), ("FIX", rule.fix)] {
+            for (name, value) in [
+                ("CODE", rule.code),
+                ("MEANS", rule.title),
+                ("FIX", rule.fix),
+            ] {
                 let name = context.paint.bold(&format!("{name:9}"));
                 output::line(&format!("{name} {value}"));
             }

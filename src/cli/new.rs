@@ -158,10 +158,14 @@ fn write(path: &Path, text: &str, force: bool) -> u8 {
         options.create_new(true);
     }
     // `specs/shop.yaml` in an empty folder is what the examples say.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let written = folder
-        .map_or(Ok(()), std::fs::create_dir_all)
-        .and_then(|()| options.open(path))
+    if let Some(folder) = path.parent()
+        && let Err(error) = std::fs::create_dir_all(folder)
+    {
+        let message = format!("cannot make the folder {}: {error}", folder.display());
+        return exit::usage(message, "");
+    }
+    let written = options
+        .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()));
     match written {
         Ok(()) => 0,

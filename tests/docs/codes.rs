@@ -83,8 +83,15 @@ fn page() -> Page {
 /// The rows of the tables below a heading, as cells.
 pub(super) fn rows(page: &Page, heading: &str) -> Vec<Vec<String>> {
     let prose = page.prose();
-    let mut lines = prose.iter().map(|(_, line)| *line).skip_while(|line| *line != heading);
-    assert!(lines.next().is_some(), "{} has no heading `{heading}`", page.name);
+    let mut lines = prose
+        .iter()
+        .map(|(_, line)| *line)
+        .skip_while(|line| *line != heading);
+    assert!(
+        lines.next().is_some(),
+        "{} has no heading `{heading}`",
+        page.name
+    );
     let level = heading.chars().take_while(|c| *c == '#').count();
     let ends = |line: &&str| {
         let marks = line.chars().take_while(|c| *c == '#').count();
@@ -92,11 +99,15 @@ pub(super) fn rows(page: &Page, heading: &str) -> Vec<Vec<String>> {
     };
     lines
         .take_while(|line| !ends(line))
-        .filter(|line| line.starts_with("| `") || line.starts_with("| 1") || line.starts_with("| 0"))
+        .filter(|line| {
+            line.starts_with("| `") || line.starts_with("| 1") || line.starts_with("| 0")
+        })
         .map(|line| {
             let inner = line.trim_matches('|').replace("\\|", "\u{1}");
             let cells = inner.split('|');
-            cells.map(|cell| cell.trim().replace('\u{1}', "|")).collect()
+            cells
+                .map(|cell| cell.trim().replace('\u{1}', "|"))
+                .collect()
         })
         .collect()
 }
@@ -109,7 +120,10 @@ pub(super) fn words(cell: &str) -> Vec<String> {
 
 /// The words of the first cells below a heading.
 fn codes(page: &Page, heading: &str) -> BTreeSet<String> {
-    rows(page, heading).iter().flat_map(|row| words(&row[0])).collect()
+    rows(page, heading)
+        .iter()
+        .flat_map(|row| words(&row[0]))
+        .collect()
 }
 
 #[track_caller]
@@ -126,7 +140,11 @@ fn assert_same(what: &str, page: &BTreeSet<String>, code: &BTreeSet<String>) {
 fn every_outcome_is_there_with_its_exit_code() {
     let told: BTreeSet<(String, String)> = rows(&page(), "## Outcomes and exit codes")
         .iter()
-        .flat_map(|row| words(&row[0]).into_iter().map(|word| (word, row[1].clone())))
+        .flat_map(|row| {
+            words(&row[0])
+                .into_iter()
+                .map(|word| (word, row[1].clone()))
+        })
         .collect();
     let real: BTreeSet<(String, String)> = outcomes()
         .iter()
@@ -145,8 +163,15 @@ fn every_cause_is_there_with_what_the_program_says_to_do() {
     assert_same("causes", &codes(&page, "## Causes"), &words);
     for kind in CAUSES {
         let rows = rows(&page, "## Causes");
-        let row = rows.iter().find(|row| row[0] == format!("`{}`", kind.word()));
-        assert_eq!(row.expect("looked at above")[2], kind.help(), "{}", kind.word());
+        let row = rows
+            .iter()
+            .find(|row| row[0] == format!("`{}`", kind.word()));
+        assert_eq!(
+            row.expect("looked at above")[2],
+            kind.help(),
+            "{}",
+            kind.word()
+        );
     }
 }
 
@@ -154,7 +179,9 @@ fn every_cause_is_there_with_what_the_program_says_to_do() {
 fn validation() -> String {
     let mut text = String::new();
     for (title, rules) in rules::groups() {
-        text.push_str(&format!("### {title}\n| Code | Means | Fix |\n|---|---|---|\n"));
+        text.push_str(&format!(
+            "### {title}\n| Code | Means | Fix |\n|---|---|---|\n"
+        ));
         for rule in rules {
             let cell = |text: &str| text.replace('|', "\\|");
             let (title, fix) = (cell(rule.title), cell(rule.fix));
@@ -183,13 +210,18 @@ fn a_validation_code_is_explained_on_the_terminal_as_on_the_page() {
     let ended = env.cs(["explain", "port-twice"]).run();
     ended.assert_code(0);
     let rule = rules::rule("port-twice").expect("a rule");
-    assert!(ended.stdout.contains(rule.title) && ended.stdout.contains(rule.fix), "{ended}");
+    assert!(
+        ended.stdout.contains(rule.title) && ended.stdout.contains(rule.fix),
+        "{ended}"
+    );
 }
 
 /// Files of the bridge without their tests.
 fn bridge_sources() -> Vec<String> {
     let folders = ["src/server", "src/bridge", "src/clients/jenkins"];
-    let files = folders.iter().flat_map(|folder| sources(&repository(folder)));
+    let files = folders
+        .iter()
+        .flat_map(|folder| sources(&repository(folder)));
     files
         .map(|path| {
             let text = std::fs::read_to_string(path).expect("part of the repository");
@@ -209,7 +241,9 @@ fn every_code_of_the_bridge_is_there() {
                     !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase())
                 })
         };
-        let literals = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let literals = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
         let literals = literals.flat_map(|line| line.split('"').skip(1).step_by(2));
         given.extend(literals.filter(is_code).map(str::to_owned));
     }
@@ -219,7 +253,10 @@ fn every_code_of_the_bridge_is_there() {
     let single = |word: &&String| !word.contains('-');
     for word in told.iter().filter(single) {
         let quoted = format!("\"{word}\"");
-        assert!(sources.iter().any(|text| text.contains(&quoted)), "nothing gives `{word}`");
+        assert!(
+            sources.iter().any(|text| text.contains(&quoted)),
+            "nothing gives `{word}`"
+        );
     }
     let told = told.into_iter().filter(|word| word.contains('-')).collect();
     assert_same("HTTP of cs serve", &told, &given);
@@ -240,10 +277,15 @@ fn every_check_of_the_doctor_is_there() {
     for path in sources(&repository("src/doctor/judge")) {
         let text = std::fs::read_to_string(path).expect("part of the repository");
         let tight: String = text.split_whitespace().collect();
-        for way in ["ok", "skipped", "warn", "fail", "unseen", "right", "unknown"] {
+        for way in [
+            "ok", "skipped", "warn", "fail", "unseen", "right", "unknown",
+        ] {
             for part in tight.split(&format!("{way}(\"")).skip(1) {
                 let name: String = part.chars().take_while(|c| *c != '"').collect();
-                if name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') {
+                if name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+                {
                     given.insert(name);
                 }
             }

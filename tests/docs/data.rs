@@ -21,7 +21,11 @@ pub(super) fn failures(page: &Page) -> Vec<String> {
             _ => Ok(()),
         };
         if let Err(why) = found {
-            failures.push(format!("{}: {why}\n---\n{}", page.place(block.line), block.text));
+            failures.push(format!(
+                "{}: {why}\n---\n{}",
+                page.place(block.line),
+                block.text
+            ));
         }
     }
     failures
@@ -67,7 +71,12 @@ fn validate(env: &TestEnv, name: &str, text: &str) -> Result<(), String> {
 fn project(text: &str) -> Result<(), String> {
     let environment = |_: &str| Some("example".to_owned());
     let files: BTreeMap<String, String> = BTreeMap::new();
-    let read = |name: &str| files.get(name).cloned().ok_or_else(|| "no such file".to_owned());
+    let read = |name: &str| {
+        files
+            .get(name)
+            .cloned()
+            .ok_or_else(|| "no such file".to_owned())
+    };
     let project = cs::project::read(&Input {
         name: "cloudstation.hcl",
         text,
@@ -101,10 +110,21 @@ fn json(block: &Block) -> Result<(), String> {
 fn an_example_that_does_not_hold_is_named_with_its_line() {
     let of = |text: &str| failures(&Page::of("p.md", text.to_owned())).join("\n");
     let kind = "apiVersion: cloudstation.io/v1\nkind: Workload\nmetadata: {name: a}\n";
-    assert_eq!(of(&format!("```yaml\n{kind}spec: {{source: {{image: \"a:1\"}}}}\n```\n")), "");
+    assert_eq!(
+        of(&format!(
+            "```yaml\n{kind}spec: {{source: {{image: \"a:1\"}}}}\n```\n"
+        )),
+        ""
+    );
     let bad = of(&format!("\n```yaml\n{kind}spec: {{sorce: 1}}\n```\n"));
-    assert!(bad.starts_with("p.md:3:") && bad.contains("unknown-field"), "{bad}");
-    assert_eq!(of(&format!("```yaml part\n{kind}spec: {{replicas: 2}}\n```\n")), "");
+    assert!(
+        bad.starts_with("p.md:3:") && bad.contains("unknown-field"),
+        "{bad}"
+    );
+    assert_eq!(
+        of(&format!("```yaml part\n{kind}spec: {{replicas: 2}}\n```\n")),
+        ""
+    );
     assert!(of("```yaml\na: [\n```\n").starts_with("p.md:2:"));
     assert!(of("```json\n{\"a\": }\n```\n").starts_with("p.md:2:"));
     assert_eq!(of("```json\n{\"a\": 1}\n{\"b\": 2}\n```\n"), "");

@@ -207,5 +207,9 @@ async fn the_page_shows_what_is_written() {
             missing.push(format!("the subject `{subject}`"));
         }
     }
-    assert!(missing.is_empty(), "docs/events.md does not show\n{}", missing.join("\n"));
+    assert!(
+        missing.is_empty(),
+        "docs/events.md does not show\n{}",
+        missing.join("\n")
+    );
 }

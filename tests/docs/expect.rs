@@ -62,7 +62,13 @@ fn an_ellipsis_stands_for_text_and_for_lines() {
     assert_eq!(difference("a\n…\nz", "a\nb\n\nc\nz\n"), None);
     assert_eq!(difference("a\n…", "a"), None);
     assert_eq!(difference("…", ""), None);
-    for (shown, seen) in [("a", "b"), ("a", "a\nb"), ("a…c", "ab"), ("a\n…\nz", "a\nb"), ("a", "")] {
+    for (shown, seen) in [
+        ("a", "b"),
+        ("a", "a\nb"),
+        ("a…c", "ab"),
+        ("a\n…\nz", "a\nb"),
+        ("a", ""),
+    ] {
         assert!(difference(shown, seen).is_some(), "{shown} / {seen}");
     }
 }

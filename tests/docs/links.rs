@@ -27,10 +27,16 @@ fn every_link_between_pages_leads_to_a_file_and_a_heading() {
                 if COMING.iter().any(|page| target == Path::new(page)) {
                     continue;
                 }
-                failures.push(format!("{}: there is no {}", page.place(line), target.display()));
+                failures.push(format!(
+                    "{}: there is no {}",
+                    page.place(line),
+                    target.display()
+                ));
                 continue;
             }
-            let is_page = target.extension().is_some_and(|extension| extension == "md");
+            let is_page = target
+                .extension()
+                .is_some_and(|extension| extension == "md");
             if !anchor.is_empty() && is_page {
                 let anchors = Page::read(&target.display().to_string()).anchors();
                 if !anchors.contains(anchor) {
@@ -76,7 +82,9 @@ fn target(page: &Page, path: &str) -> PathBuf {
     if path.is_empty() {
         return PathBuf::from(&page.name);
     }
-    let folder = Path::new(&page.name).parent().expect("files stand somewhere");
+    let folder = Path::new(&page.name)
+        .parent()
+        .expect("files stand somewhere");
     let mut target = PathBuf::new();
     for part in folder.join(path).components() {
         match part {

@@ -181,7 +181,8 @@ pub(super) fn names() -> Vec<String> {
     let mut names = vec!["README.md".to_owned()];
     let mut folders = vec![PathBuf::from("docs"), PathBuf::from("deploy")];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(super::repository(&folder)).expect("part of the repository") {
+        for entry in std::fs::read_dir(super::repository(&folder)).expect("part of the repository")
+        {
             let name = folder.join(entry.expect("readable").file_name());
             if super::repository(&name).is_dir() {
                 folders.push(name);

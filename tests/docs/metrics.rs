@@ -26,7 +26,10 @@ async fn scrape(address: SocketAddr) -> Metrics {
     let asked = Asked::get("/metrics").bearer("token");
     let answered = send(address, &asked).await.expect("an answer");
     answered.assert_status(200);
-    let types = answered.body.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let types = answered
+        .body
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "));
     types
         .map(|line| line.split_once(' ').expect("name and type"))
         .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
@@ -42,7 +45,9 @@ async fn real() -> Metrics {
         .set("CS_WEBHOOK_SECRET", "secret");
     env.cs(["runner", "setup"]).run().assert_code(0);
     let mut server = env.cs(["serve", "--listen", "127.0.0.1:0"]).start();
-    let mut agent = env.cs(["runner", "agent", "--listen", "127.0.0.1:0"]).start();
+    let mut agent = env
+        .cs(["runner", "agent", "--listen", "127.0.0.1:0"])
+        .start();
     let mut metrics = scrape(address(&mut server, "CS_SERVER_URL")).await;
     metrics.extend(scrape(address(&mut agent, "CS_RUNNER_HEALTH")).await);
     metrics
@@ -65,7 +70,9 @@ fn asked_for() -> Vec<(String, String)> {
             };
             for expression in expressions {
                 let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                let names = expression.split(|c| !is_part(c)).filter(|word| word.starts_with("cs_"));
+                let names = expression
+                    .split(|c| !is_part(c))
+                    .filter(|word| word.starts_with("cs_"));
                 found.extend(names.map(|name| (name.to_owned(), page.place(block.line))));
             }
         }
@@ -114,13 +121,19 @@ fn every_alert_says_what_to_do() {
     let documents = super::data::documents(&block.text).expect("YAML");
     let groups = documents[0]["groups"].as_array().expect("groups");
     let mut seen = 0;
-    for rule in groups.iter().flat_map(|group| group["rules"].as_array().expect("rules")) {
+    for rule in groups
+        .iter()
+        .flat_map(|group| group["rules"].as_array().expect("rules"))
+    {
         seen += 1;
         let name = rule["alert"].as_str().expect("a name");
         assert!(rule["expr"].is_string(), "{name}");
         assert!(rule["labels"]["severity"].is_string(), "{name}");
         for text in ["summary", "action"] {
-            assert!(rule["annotations"][text].is_string(), "{name} has no {text}");
+            assert!(
+                rule["annotations"][text].is_string(),
+                "{name} has no {text}"
+            );
         }
     }
     assert!(seen >= 5, "{seen}");

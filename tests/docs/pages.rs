@@ -10,9 +10,15 @@ const LANGUAGES: [(&str, &str); 13] = [
     ("sh", "run, or at least understood"),
     ("console", "run and compared, or at least understood"),
     ("yaml", "validated where it is a kind of ours, else parsed"),
-    ("hcl", "validated where it is a job or a project, else parsed"),
+    (
+        "hcl",
+        "validated where it is a job or a project, else parsed",
+    ),
     ("json", "parsed"),
-    ("text", "pictures, and output without a command; not checked"),
+    (
+        "text",
+        "pictures, and output without a command; not checked",
+    ),
     ("dockerfile", "not checked"),
     ("groovy", "not checked"),
     ("ini", "not checked"),
@@ -58,7 +64,9 @@ pages! {
 
 #[test]
 fn all_other_pages() {
-    let others = names().into_iter().filter(|name| !NAMED.contains(&name.as_str()));
+    let others = names()
+        .into_iter()
+        .filter(|name| !NAMED.contains(&name.as_str()));
     let failures: Vec<String> = others.flat_map(|name| failures(&name)).collect();
     assert!(failures.is_empty(), "\n{}", failures.join("\n\n"));
 }
@@ -101,7 +109,10 @@ fn every_block_says_what_it_is() {
             if language == "text" && block.text.lines().any(is_command) {
                 failures.push(format!("{place}: commands belong into `sh` or `console`"));
             }
-            if block.attribute("no-run").is_some_and(|reason| reason.trim().len() < 8) {
+            if block
+                .attribute("no-run")
+                .is_some_and(|reason| reason.trim().len() < 8)
+            {
                 failures.push(format!("{place}: say why it is not run"));
             }
         }
@@ -127,7 +138,9 @@ fn what_is_not_run_is_understood_all_the_same() {
             }
             let shown = |line: &&str| block.language != "console" || line.starts_with("$ ");
             let lines = block.text.lines().filter(shown);
-            let text: String = lines.map(|line| format!("{}\n", line.trim_start_matches("$ "))).collect();
+            let text: String = lines
+                .map(|line| format!("{}\n", line.trim_start_matches("$ ")))
+                .collect();
             for words in commands(&text) {
                 seen += 1;
                 // What is between brackets says what may be there, and the usage of a command says nothing else.

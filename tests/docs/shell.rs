@@ -59,24 +59,37 @@ pub(super) fn failures(page: &Page) -> Vec<String> {
     let (output, ended) = stage.run(&script(&steps, &stage));
     let mut failures = Vec::new();
     for (index, step) in steps.iter().enumerate() {
-        let What::Run { command, shown, code, .. } = &step.what else {
+        let What::Run {
+            command,
+            shown,
+            code,
+            ..
+        } = &step.what
+        else {
             continue;
         };
         let place = page.place(step.line);
         let seen = seen(&output, index);
         let Some(seen) = seen else {
-            failures.push(format!("{place}: was not reached: {command}\n{ended}\n{output}"));
+            failures.push(format!(
+                "{place}: was not reached: {command}\n{ended}\n{output}"
+            ));
             break;
         };
         if seen.code != Some(*code) {
-            let ended = seen.code.map_or(ended.clone(), |code| format!("exit code {code}"));
+            let ended = seen
+                .code
+                .map_or(ended.clone(), |code| format!("exit code {code}"));
             failures.push(format!(
                 "{place}: expected exit code {code}: {command}\n--- {ended}\n{}",
                 seen.output
             ));
             break;
         }
-        if let Some(why) = shown.as_ref().and_then(|shown| difference(shown, &seen.output)) {
+        if let Some(why) = shown
+            .as_ref()
+            .and_then(|shown| difference(shown, &seen.output))
+        {
             failures.push(format!(
                 "{place}: {why}\n--- command\n{command}\n--- shown\n{}--- seen\n{}",
                 shown.as_deref().unwrap_or_default(),
@@ -89,7 +102,9 @@ pub(super) fn failures(page: &Page) -> Vec<String> {
 
 /// Whether anything of the page is run.
 pub(super) fn is_run(page: &Page) -> bool {
-    page.blocks.iter().any(|block| block.is_shell() && !block.has("no-run"))
+    page.blocks
+        .iter()
+        .any(|block| block.is_shell() && !block.has("no-run"))
 }
 
 fn steps(page: &Page) -> Vec<Step> {
@@ -168,7 +183,13 @@ fn console(page: &Page, block: &Block) -> Vec<Step> {
         }
     }
     for step in &mut steps {
-        let What::Run { command, shown, code, background } = &mut step.what else {
+        let What::Run {
+            command,
+            shown,
+            code,
+            background,
+        } = &mut step.what
+        else {
             continue;
         };
         if let Some((_, told)) = command.split_once("# exit code ") {
@@ -176,7 +197,10 @@ fn console(page: &Page, block: &Block) -> Vec<Step> {
         }
         if *background {
             // It goes on, and what it says later is no concern of the page.
-            shown.as_mut().expect("console blocks show their output").push_str("…\n");
+            shown
+                .as_mut()
+                .expect("console blocks show their output")
+                .push_str("…\n");
         }
     }
     steps
@@ -230,7 +254,12 @@ fn script(steps: &[Step], stage: &Stage) -> String {
                     file.display()
                 ));
             }
-            What::Run { command, shown, code, background } => {
+            What::Run {
+                command,
+                shown,
+                code,
+                background,
+            } => {
                 script.push_str(&format!("__step={index}; printf '\\036begin {index}\\n'\n"));
                 if *background {
                     let shown = shown.as_deref().unwrap_or_default();
@@ -255,7 +284,9 @@ fn script(steps: &[Step], stage: &Stage) -> String {
 
 /// The longest text of a shown line that stands there as it is.
 fn longest_part(line: &str) -> Option<&str> {
-    line.split('…').max_by_key(|part| part.len()).filter(|part| !part.trim().is_empty())
+    line.split('…')
+        .max_by_key(|part| part.len())
+        .filter(|part| !part.trim().is_empty())
 }
 
 /// A directory, an environment and ports of a page's own.
@@ -268,7 +299,9 @@ impl Stage {
     fn new() -> Self {
         let stage = Self {
             root: tempfile::tempdir().expect("a temporary directory"),
-            ports: PORTS.map(|port| (port.to_owned(), free_port().to_string())).into(),
+            ports: PORTS
+                .map(|port| (port.to_owned(), free_port().to_string()))
+                .into(),
         };
         for folder in ["home", "tmp", "bin", "work", "logs"] {
             std::fs::create_dir(stage.folder(folder)).expect("a fresh directory");
@@ -288,16 +321,20 @@ impl Stage {
     }
 
     fn to_ours(&self, text: &str) -> String {
-        let listening = text.replace("0.0.0.0:", "127.0.0.1:");
-        self.ports.iter().fold(listening, |text, (theirs, ours)| {
-            text.replace(&format!(":{theirs}"), &format!(":{ours}"))
+        let local = text
+            .replace("0.0.0.0:", "127.0.0.1:")
+            .replace("localhost:", "127.0.0.1:");
+        self.ports.iter().fold(local, |text, (theirs, ours)| {
+            text.replace(&format!("127.0.0.1:{theirs}"), &format!("127.0.0.1:{ours}"))
         })
     }
 
     fn to_theirs(&self, text: &str) -> String {
-        self.ports.iter().fold(text.to_owned(), |text, (theirs, ours)| {
-            text.replace(&format!(":{ours}"), &format!(":{theirs}"))
-        })
+        self.ports
+            .iter()
+            .fold(text.to_owned(), |text, (theirs, ours)| {
+                text.replace(&format!("127.0.0.1:{ours}"), &format!("127.0.0.1:{theirs}"))
+            })
     }
 
     /// A command that goes on beside the others, and the wait until it has said its first lines.
@@ -396,7 +433,10 @@ fn search_path() -> std::ffi::OsString {
     path
 }
 
-#[expect(clippy::disallowed_methods, reason = "the pause between two looks at a process")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the pause between two looks at a process"
+)]
 fn pause() {
     std::thread::sleep(Duration::from_millis(10));
 }
@@ -417,15 +457,21 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn commands_keep_the_shell_their_codes_and_what_they_print() {
     let text = "```console\n$ X=1\n$ echo $X \\\n    two # exit code 0\n1 two\n$ false # exit code 1\n```\n\
-                ```text file=a/b.txt\nhello :4646\n```\n```sh\ncat a/b.txt\n```\n";
-    assert_eq!(failures(&Page::of("p.md", text.to_owned())), Vec::<String>::new());
+                ```text file=a/b.txt\nhello 127.0.0.1:4646\n```\n```console\n$ cat a/b.txt\nhello 127.0.0.1:4646\n```\n";
+    assert_eq!(
+        failures(&Page::of("p.md", text.to_owned())),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn a_command_that_fails_or_prints_something_else_is_named_with_its_line() {
     let failed = |text: &str| failures(&Page::of("p.md", text.to_owned())).join("\n");
     let wrong = failed("a\n```console\n$ echo b\nb\n$ echo c\nd\n```\n");
-    assert!(wrong.starts_with("p.md:5: nothing fits to the shown line: d"), "{wrong}");
+    assert!(
+        wrong.starts_with("p.md:5: nothing fits to the shown line: d"),
+        "{wrong}"
+    );
     let fails = failed("```sh\ntrue\nfalse\necho late\n```\n");
     assert!(fails.starts_with("p.md:2: expected exit code 0"), "{fails}");
     assert!(!fails.contains("late\n--"), "{fails}");

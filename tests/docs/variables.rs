@@ -7,12 +7,14 @@ use super::markdown::{Page, all};
 use super::repository;
 
 /// Names of the code that are no variables that somebody sets.
-const NO_SETTINGS: [(&str, &str); 5] = [
+const NO_SETTINGS: [(&str, &str); 7] = [
     ("CS_JOB_ID", "parameter of a Jenkins job"),
     ("CS_DEPLOYMENT_ID", "parameter of a Jenkins job"),
     ("CS_RUN_ID", "parameter of a Jenkins job"),
     ("CS_SERVER_URL", "printed by cs serve"),
     ("CS_RUNNER_HEALTH", "printed by cs runner agent"),
+    ("CS_COMMIT", "read while it is built"),
+    ("CS_COMMIT_DATE", "read while it is built"),
 ];
 
 /// In front of names that users choose themselves.
@@ -50,6 +52,19 @@ fn quoted_below(folder: &str, with_tests: bool) -> BTreeSet<String> {
     found
 }
 
+/// `CS_…` names in a file, or in all files below a folder.
+fn names_below(path: &Path) -> BTreeSet<String> {
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).expect("part of the repository");
+        let paths = entries.map(|entry| entry.expect("readable").path());
+        return paths.flat_map(|path| names_below(&path)).collect();
+    }
+    let bytes = std::fs::read(path).expect("part of the repository");
+    names(&String::from_utf8_lossy(&bytes))
+        .into_keys()
+        .collect()
+}
+
 /// A file without its unit tests, which stand at its end.
 pub(super) fn product(text: &str) -> &str {
     let end = text.find("#[cfg(test)]\nmod tests {");
@@ -75,13 +90,15 @@ fn every_variable_that_a_page_names_is_one_of_the_code() {
     let mut known = quoted_below("src", false);
     known.extend(quoted_below("tests", true));
     known.extend(NO_SETTINGS.map(|(name, _)| name.to_owned()));
-    // Read by the scripts that run tests and measurements.
-    known.extend(names(&std::fs::read_to_string(repository("tests/run")).unwrap()).into_keys());
-    known.extend(names(&std::fs::read_to_string(repository("benches/run")).unwrap()).into_keys());
+    // Read by scripts, compose files and the like.
+    for place in ["tests/run", "benches/run", "deploy"] {
+        known.extend(names_below(&repository(place)));
+    }
     let mut failures = Vec::new();
     for page in all() {
         for (name, line) in names(&page.text) {
-            let is_family = known.iter().any(|known| known.starts_with(&name)) && name.ends_with('_');
+            let is_family =
+                known.iter().any(|known| known.starts_with(&name)) && name.ends_with('_');
             if !known.contains(&name) && !is_family && !name.starts_with(FREE) {
                 failures.push(format!("{}: the code knows no {name}", page.place(line)));
             }
@@ -99,5 +116,8 @@ fn every_variable_of_the_code_is_in_the_page_of_the_configuration() {
         .filter(|name| !NO_SETTINGS.iter().any(|(known, _)| known == name))
         .filter(|name| !name.starts_with(FREE) && !documented.contains_key(name))
         .collect();
-    assert!(missing.is_empty(), "docs/configuration.md says nothing of {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "docs/configuration.md says nothing of {missing:?}"
+    );
 }

@@ -5,7 +5,10 @@ pub(super) fn commands(text: &str) -> Vec<Vec<String>> {
     let joined = text.replace("\\\n", " ");
     let mut found = Vec::new();
     for words in simple_commands(&joined) {
-        let mut words = words.into_iter().skip_while(|word| is_assignment(word)).peekable();
+        let mut words = words
+            .into_iter()
+            .skip_while(|word| is_assignment(word))
+            .peekable();
         let Some(program) = words.next() else {
             continue;
         };
@@ -73,9 +76,7 @@ fn simple_commands(text: &str) -> Vec<Vec<String>> {
                     }
                 }
             }
-            '#' if word.is_none() => {
-                while chars.next_if(|c| *c != '\n').is_some() {}
-            }
+            '#' if word.is_none() => while chars.next_if(|c| *c != '\n').is_some() {},
             ' ' | '\t' => end_word(&mut word, &mut commands),
             '\n' | ';' | '|' | '&' | '(' | ')' => {
                 end_word(&mut word, &mut commands);
@@ -85,8 +86,14 @@ fn simple_commands(text: &str) -> Vec<Vec<String>> {
                 // `2>` is part of the redirection, and so is what follows.
                 word = word.filter(|word| !word.chars().all(|c| c.is_ascii_digit()));
                 end_word(&mut word, &mut commands);
-                while chars.next_if(|c| matches!(c, '>' | '<' | '&' | ' ')).is_some() {}
-                while chars.next_if(|c| !matches!(c, ' ' | '\n' | ';' | '|')).is_some() {}
+                while chars
+                    .next_if(|c| matches!(c, '>' | '<' | '&' | ' '))
+                    .is_some()
+                {}
+                while chars
+                    .next_if(|c| !matches!(c, ' ' | '\n' | ';' | '|'))
+                    .is_some()
+                {}
             }
             _ => word.get_or_insert_default().push(c),
         }

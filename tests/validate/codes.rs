@@ -5,8 +5,8 @@ use std::path::Path;
 
 use cs::validation::rules;
 
-use super::sets::sets;
 use super::repository;
+use super::sets::sets;
 
 /// Codes that no file by itself gives, and the test that shows each.
 const ELSEWHERE: [(&str, &str); 61] = [
