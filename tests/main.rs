@@ -14,6 +14,7 @@ mod crash;
 mod deploy;
 mod dispatch;
 mod docker;
+mod docs;
 mod events;
 mod git;
 mod guard;

@@ -153,7 +153,7 @@ enum Command {
     Deploy(deploy::Arguments),
     /// Build, push and deploy a project, and wait until it is healthy.
     Up(up::Arguments),
-    /// Explain a kind or a field of a kind.
+    /// Explain a kind, a field of a kind, or a code of a finding.
     Explain(explain::Arguments),
     /// Show, choose and edit the clusters of the config file.
     Context(context::Arguments),
