@@ -11,8 +11,8 @@
 //! [`config`] the environment and the config file · [`clients`] Nomad, NATS, backend · [`events`] what is announced and
 //! kept until acknowledged · [`inventory`] what an owner owns · [`manifests`] files → documents · [`artifact`] images and
 //! sources · [`controller`] observe, act, converge · [`agent`] tasks from a queue for many machines · [`simulator`] the embedded
-//! Nomad · [`doctor`] what stands in the way of all that · [`cli`] commands · [`telemetry`] logs · [`metrics`] what
-//! Prometheus reads · [`store`] the bridge's database · [`server`] its HTTP side.
+//! Nomad · [`doctor`] what stands in the way of all that · [`cli`] commands · [`telemetry`] logs · [`observe`]
+//! traces and what is recorded of a run · [`metrics`] what Prometheus reads · [`store`] the bridge's database · [`server`] its HTTP side.
 
 pub mod agent;
 pub mod artifact;
