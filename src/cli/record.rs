@@ -139,11 +139,10 @@ impl Outlets {
             run.want_versions();
         }
         let is_asked_for = self.summary.is_some() || self.metrics.is_some();
-        let work = run.around(work);
         let done: Done = if is_asked_for || observe::exporter().is_some() {
-            until_signal(work).await
+            run.around(until_signal(work)).await
         } else {
-            work.await.into()
+            run.around(work).await.into()
         };
         let outcome = match &done.result {
             Some(result) => result.outcome.word(),

@@ -287,7 +287,7 @@ impl<S: EventSink> Courier<S> {
         let span = observe::span_below(message.trace.as_deref(), name, Kind::Producer);
         span.set("messaging.operation.name", "send");
         span.set("messaging.operation.type", "send");
-        span.set("messaging.system", "nats");
+        span.set("messaging.system", S::SYSTEM);
         span.set("messaging.destination.name", message.subject.as_str());
         span.set("messaging.message.id", message.id.as_str());
         span.set("messaging.message.body.size", message.payload.len() as u64);

@@ -417,7 +417,7 @@ pub(crate) async fn step<T, E>(
     done
 }
 
-/// Something is tried again. `kind` says of whom, `reason` is of a closed set or a message that is logged anyway.
+/// Something is tried again. `kind` says by whose trouble; it is of a closed set.
 pub(crate) fn retry(kind: &'static str) {
     if let Some(place) = Place::current() {
         place.record.tally().retry(kind);

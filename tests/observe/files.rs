@@ -178,7 +178,7 @@ fn a_run_that_fails_before_it_begins_leaves_them_too() {
 fn a_run_that_is_stopped_or_unhealthy_leaves_its_outcome() {
     let lab = Lab::new();
     let summary = lab.env.root().join("s.json");
-    let params = image_with(serde_json::json!({"cpu": 1_000_000}));
+    let params = image_with(serde_json::json!({"ram": 3_000_000}));
     lab.deploy(&params)
         .arg("--summary")
         .arg(&summary)

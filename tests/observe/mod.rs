@@ -20,6 +20,9 @@ const OTHER: &str = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01";
 /// A collector, to which the binary sends its traces from now on.
 fn collector(lab: &mut Lab) -> Collector {
     let collector = Collector::start();
-    lab.env.set("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url());
+    // Everything in one request at the end, also where a run takes its time.
+    lab.env
+        .set("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())
+        .set("OTEL_BSP_SCHEDULE_DELAY", "60000");
     collector
 }

@@ -88,10 +88,10 @@ fn a_deployment_is_one_tree_below_the_trace_of_its_params() {
             .unwrap()
             > 0
     );
-    assert_eq!(below(&collector, &register), ["POST /v1/jobs"]);
-    let call = collector.only("POST /v1/jobs");
+    assert_eq!(below(&collector, &register), ["PUT /v1/jobs"]);
+    let call = collector.only("PUT /v1/jobs");
     assert_eq!(call.kind, 3);
-    assert_eq!(call.text("http.request.method"), "POST");
+    assert_eq!(call.text("http.request.method"), "PUT");
     assert_eq!(call.text("http.response.status_code"), "200");
     assert_eq!(call.text("server.address"), "127.0.0.1");
     assert_eq!(collector.only("healthCheck").text("nomad.job.version"), "0");
@@ -176,7 +176,8 @@ fn without_a_collector_what_came_in_is_handed_on_and_nothing_else_changes() {
     };
     assert!(of("dep-1-1").iter().all(|value| *value == PARENT));
     assert!(of("dep-3").iter().all(|value| *value == OTHER));
-    let told = backend.requests()[calls..]
+    let requests = backend.requests();
+    let told = requests[calls..]
         .iter()
         .map(|request| request.headers["traceparent"].clone());
     let told: Vec<String> = told
@@ -239,7 +240,7 @@ fn a_run_that_fails_says_so_and_shows_what_was_tried_again() {
     let backend = lab.backend();
     backend.script("/api/local/deployment-step/update", 1, Reply::Status(503));
     let collector = collector(&mut lab);
-    let params = image_with(json!({"cpu": 1_000_000}));
+    let params = image_with(json!({"ram": 3_000_000}));
     lab.deploy(&params).run().assert_code(7);
     assert_one_tree(&collector, "cs reconcile", "");
     let root = collector.only("cs reconcile");

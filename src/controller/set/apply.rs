@@ -380,7 +380,12 @@ impl SetRun<'_> {
         };
         let converge = self.converge(client, notes, hub, Some(&pending.submission));
         let span = record::span("rollout", record::Kind::Internal);
-        Ok(record::within(span, converge.run_on(&goal, memory, &mut || {})).await)
+        let work = async {
+            let ended = converge.run_on(&goal, memory, &mut || {}).await;
+            record::set_outcome(&span, &ended.outcome);
+            ended
+        };
+        Ok(record::within(span.clone(), work).await)
     }
 
     /// Whether health is waited for: because it was asked for, or because others depend on it.

@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt as _;
+
 use proptest::prelude::*;
 
 use super::super::subject::{Subject, SubjectPrefix};
