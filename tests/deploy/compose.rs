@@ -238,7 +238,9 @@ impl Trial {
                 .expect("it is there");
             command[at + 1].clone()
         };
-        let options = ConnectOptions::with_user_and_password(after("--user"), after("--password"));
+        // Where many tests share the cores, the client's own 5 s are too short.
+        let options = ConnectOptions::with_user_and_password(after("--user"), after("--password"))
+            .connection_timeout(std::time::Duration::from_secs(60));
         let client = options.connect(&self.nats).await.expect("NATS answers");
         let context = jetstream::new(client);
         let config = Config {
