@@ -103,7 +103,11 @@ fn every_block_says_what_it_is() {
                 ));
             }
             let is_typed = block.text.lines().any(|line| line.starts_with("$ "));
-            let is_list = block.text.lines().all(|line| line.starts_with("cs "));
+            let is_command = |line: &str| {
+                let words = line.strip_prefix("cs ");
+                words.is_some_and(|words| !words.starts_with(' '))
+            };
+            let is_list = block.text.lines().all(is_command);
             if language == "text" && (is_typed || is_list) {
                 failures.push(format!("{place}: commands belong into `sh` or `console`"));
             }
