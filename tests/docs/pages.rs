@@ -102,11 +102,13 @@ fn every_block_says_what_it_is() {
                     "{place}: `{language}` is no language that is known here; `text` is not checked"
                 ));
             }
+            let is_typed = block.text.lines().any(|line| line.starts_with("$ "));
             let is_command = |line: &str| {
-                let after = line.strip_prefix("cs ").or(line.strip_prefix("$ "));
-                after.is_some_and(|rest| !rest.starts_with(' '))
+                let words = line.strip_prefix("cs ");
+                words.is_some_and(|words| !words.starts_with(' '))
             };
-            if language == "text" && block.text.lines().any(is_command) {
+            let is_list = block.text.lines().all(is_command);
+            if language == "text" && (is_typed || is_list) {
                 failures.push(format!("{place}: commands belong into `sh` or `console`"));
             }
             if block
