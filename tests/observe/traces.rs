@@ -176,7 +176,8 @@ fn without_a_collector_what_came_in_is_handed_on_and_nothing_else_changes() {
     };
     assert!(of("dep-1-1").iter().all(|value| *value == PARENT));
     assert!(of("dep-3").iter().all(|value| *value == OTHER));
-    let told = backend.requests()[calls..]
+    let requests = backend.requests();
+    let told = requests[calls..]
         .iter()
         .map(|request| request.headers["traceparent"].clone());
     let told: Vec<String> = told
