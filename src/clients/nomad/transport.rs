@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::classify::{Effect, Failure, classify};
-use super::connection::{Address, ConnectionConfig, ConnectionError, Timeouts, bad};
+use super::connection::{Address, Carrier, ConnectionConfig, ConnectionError, Timeouts, bad};
 use super::error::{CallSite, DecodeError, LostReply, NomadError};
 use super::tls;
 use crate::ids::{ModifyIndex, Namespace};
@@ -86,6 +86,7 @@ pub(super) struct Transport {
     address: Address,
     region: Option<String>,
     pub(super) timeouts: Timeouts,
+    carrier: Option<Carrier>,
     /// Everything that must not show up in an error, should a server echo it.
     secrets: Vec<crate::secret::Secret>,
     calls: Arc<Semaphore>,
@@ -129,6 +130,7 @@ impl Transport {
             address: config.address,
             region: config.region,
             timeouts: config.timeouts,
+            carrier: config.carrier,
             secrets,
             calls: Arc::new(Semaphore::new(CALLS)),
             long_polls: Arc::new(Semaphore::new(LONG_POLLS)),
@@ -177,7 +179,7 @@ impl Transport {
     }
 
     async fn send_and_read(&self, call: &Call) -> Result<Answer, NomadError> {
-        let response = self.request(call).send().await;
+        let response = self.send(self.request(call)).await;
         let mut response = response.map_err(|error| self.broken(call, error))?;
         self.read_body(call, &mut response).await
     }
@@ -230,9 +232,16 @@ impl Transport {
         let request = self
             .request(call)
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        match tokio::time::timeout(bound, request.send()).await {
+        match tokio::time::timeout(bound, self.send(request)).await {
             Ok(response) => response.map_err(|error| self.broken(call, error)),
             Err(_) => Err(self.late(call, bound)),
+        }
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Response> {
+        match &self.carrier {
+            None => request.send().await,
+            Some(Carrier(carrier)) => carrier.carry(request.build()?).await,
         }
     }
 
