@@ -1,6 +1,6 @@
 //! The way to Nomad, on which things go wrong.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -266,7 +266,8 @@ fn what(request: &Request) -> String {
 
 /// What a client sees when nobody listens: it never came to a request.
 fn refused() -> reqwest::Error {
-    let request = reqwest::Client::new().get("http://");
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    let request = CLIENT.get_or_init(reqwest::Client::new).get("http://");
     request.build().expect_err("this is no address")
 }
 

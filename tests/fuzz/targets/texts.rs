@@ -86,14 +86,14 @@ fn names(bytes: &[u8]) {
                 assert!(next > now, "{line:?}: a schedule that goes back");
             }
         }
-        if let Ok(url) = SafeUrl::parse(line) {
-            if let Some(password) = url
-                .expose()
-                .password()
-                .filter(|password| password.len() > 12)
-            {
-                assert!(!url.to_string().contains(password), "a password is shown");
-            }
+        if let Ok(url) = SafeUrl::parse(line)
+            && let Some(password) = url.expose().password()
+        {
+            let shown = url.to_string();
+            assert!(
+                !shown.contains(&format!(":{password}@")),
+                "a password is shown: {shown}"
+            );
         }
         if let Ok((address, _)) = Address::parse(line) {
             assert!(
