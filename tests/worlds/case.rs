@@ -92,6 +92,21 @@ pub(super) const DISPATCHED: [&str; 3] = ["shop", "shop-1", "shop-10"];
 /// A job of somebody else that files of ours claim now and then.
 pub(super) const CLAIMED: &str = "legacy";
 
+/// Every name that a job of a command can have.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    let of_sets = OWNERS.iter().flat_map(|owner| {
+        let ends = (0..4)
+            .map(|place| place.to_string())
+            .chain(["before".to_owned(), "after".to_owned()]);
+        ends.map(move |end| format!("{owner}-{end}"))
+    });
+    DISPATCHED
+        .iter()
+        .map(|name| (*name).to_owned())
+        .chain([CLAIMED.to_owned()])
+        .chain(of_sets)
+}
+
 /// A number below a bound.
 pub(super) fn below(random: &mut Random, bound: u64) -> u64 {
     random.number() % bound.max(1)

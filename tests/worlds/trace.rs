@@ -19,6 +19,8 @@ struct Inner {
     counts: BTreeMap<String, u64>,
     /// Calls of the process that runs, and the one at which it dies.
     calls: u64,
+    /// When the last one was, in milliseconds.
+    last: i64,
     dies_at: Option<u64>,
     is_dead: bool,
     problems: Vec<String>,
@@ -49,8 +51,21 @@ impl Trace {
         self.lock().problems.clone()
     }
 
+    /// In the order of their time; within a moment in that of the alphabet.
     pub(super) fn lines(&self) -> Vec<String> {
-        self.lock().lines.clone()
+        let mut lines = self.lock().lines.clone();
+        let moment = |line: &String| {
+            line.split("  ")
+                .find(|part| part.ends_with(" ms"))
+                .map(str::to_owned)
+        };
+        for same in lines.chunk_by_mut(|one, other| moment(one) == moment(other)) {
+            // A heading stays where it is: everything before it is over.
+            if !same.iter().any(|line| line.contains("  ==")) {
+                same.sort();
+            }
+        }
+        lines
     }
 
     pub(super) fn counts(&self) -> BTreeMap<String, u64> {
@@ -66,18 +81,18 @@ impl Trace {
     }
 
     /// A call begins. Does not return in a process that is dead.
-    pub(super) async fn call(&self) -> Moment {
+    pub(super) async fn call(&self, world: &Within) -> Moment {
         let moment = {
+            let now = world.world().now / 1_000_000;
             let mut inner = self.lock();
-            inner.calls += 1;
+            // Calls of the same moment are one: their order among each other is nobody's business.
+            inner.calls += u64::from(inner.last != now);
+            inner.last = now;
             let reached = inner.dies_at.is_some_and(|at| at / 2 == inner.calls);
             let before = inner.dies_at.is_some_and(|at| at % 2 == 0);
             match (inner.is_dead, reached) {
                 (true, _) => Moment::Dead,
-                (false, true) if before => {
-                    inner.is_dead = true;
-                    Moment::Dead
-                }
+                (false, true) if before => Moment::Dead,
                 (false, true) => Moment::Last,
                 (false, false) => Moment::Alive,
             }

@@ -12,12 +12,49 @@ use futures::stream;
 use reqwest::{Request, Response, Result};
 use serde_json::Value;
 
-use super::case::below;
+use super::case::{self, below};
 use super::trace::{Moment, Shared};
 
-/// How long every call takes at least: whatever else the process is busy with comes to rest meanwhile, so that the same
-/// seed gives the same course.
-const TRIP: Duration = Duration::from_millis(2);
+/// Milliseconds that a call takes, there and back: never the same for two that may be made in the same instant. Their order
+/// would be a matter of luck otherwise (tokio wakes whoever waits for the same change in any order), and the same seed is to
+/// give the same course.
+fn slot(request: &Request) -> u64 {
+    const KINDS: [&str; 6] = [
+        "allocations",
+        "deployment",
+        "evaluations",
+        "versions",
+        "stop",
+        "plan",
+    ];
+    let path = request.url().path();
+    let body = request
+        .body()
+        .and_then(reqwest::Body::as_bytes)
+        .unwrap_or_default();
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let rest = path.strip_prefix("/v1/job/").unwrap_or_default();
+    let (named, kind) = rest.split_once('/').unwrap_or((rest, ""));
+    let id = body["Job"]["ID"].as_str().unwrap_or(named);
+    let kind = KINDS
+        .iter()
+        .position(|known| *known == kind)
+        .map_or(0, |at| at + 1);
+    let place = case::names().position(|name| name == id);
+    let offset = match place {
+        Some(place) => 10 * (place + 1) + kind,
+        // Logs and checks of allocations, and whatever is about no job.
+        None => {
+            400 + usize::from(
+                request
+                    .url()
+                    .query()
+                    .is_some_and(|query| query.contains("stderr")),
+            ) + path.len() % 9 * 2
+        }
+    };
+    offset as u64
+}
 
 /// What may go wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +121,7 @@ impl Carry for Wire {
             dice: self.dice.clone(),
             is_write: is_write(&request),
             what: what(&request),
+            slot: Duration::from_millis(2 + slot(&request)),
         };
         if way.is_write {
             self.judge(&request);
@@ -148,11 +186,13 @@ struct Way {
     dice: Arc<Mutex<Dice>>,
     is_write: bool,
     what: String,
+    slot: Duration,
 }
 
 impl Way {
     async fn go(self, request: Request) -> Result<Response> {
-        let moment = self.trace.call().await;
+        tokio::time::sleep(self.slot).await;
+        let moment = self.trace.call(&self.world).await;
         self.trace
             .count(if self.is_write { "writes" } else { "reads" });
         let fault = self.roll();
@@ -163,8 +203,8 @@ impl Way {
         let last = if moment == Moment::Last { "  †" } else { "" };
         self.trace
             .line(&self.world, &format!("{}{shown}{last}", self.what));
-        tokio::time::sleep(TRIP).await;
         let answer = self.answered(request, fault).await;
+        tokio::time::sleep(self.slot).await;
         if moment == Moment::Last {
             self.trace.die().await;
         }
