@@ -28,6 +28,8 @@ pub mod desired;
 pub mod dispatch;
 pub mod doctor;
 pub mod events;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ids;
 pub mod importing;
 pub mod inventory;

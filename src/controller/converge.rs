@@ -360,7 +360,8 @@ impl Converge<'_> {
     }
 
     fn pause(&self, turns: &mut Turns, reason: String, after: Option<Duration>) -> Turn {
-        let jittered = turns.backoff.mul_f64(0.75 + 0.5 * jitter());
+        // So that many processes do not come back at the same moment.
+        let jittered = turns.backoff.mul_f64(0.75 + 0.5 * fastrand::f64());
         let pause = after.unwrap_or(jittered).min(BACKOFF.1);
         turns.backoff = (turns.backoff * 2).min(BACKOFF.1);
         turns.gap = Some(reason.clone());
@@ -455,11 +456,6 @@ fn is_verdict(outcome: &Outcome) -> bool {
             | Outcome::Unplaceable(_)
             | Outcome::RolledBack { .. }
     )
-}
-
-/// Between 0 and 1, different in each process, so that many of them do not come back at the same moment.
-fn jitter() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 255.0
 }
 
 impl Turns {

@@ -75,6 +75,13 @@ pub struct Announcer {
     inner: Arc<Inner>,
 }
 
+/// What is the same for every sink.
+struct About {
+    prefix: SubjectPrefix,
+    clock: Clock,
+    log_limits: LogLimits,
+}
+
 struct Inner {
     prefix: SubjectPrefix,
     clock: Clock,
@@ -155,14 +162,53 @@ impl Announcer {
         } = config;
         let is_kept = nats.is_some() && ledger.is_none();
         let outbox = is_kept.then(|| open_outbox(state_dir)).flatten();
+        let about = About {
+            prefix,
+            clock,
+            log_limits,
+        };
+        match nats {
+            Some(nats) => Self::over(NatsSink::new(nats), about, outbox, ledger),
+            None => {
+                tracing::warn!("NATS_SERVERS is not set: events go to standard output, as JSON");
+                Self::over(StdoutSink::new(stdout), about, outbox, ledger)
+            }
+        }
+    }
+
+    /// Starts to announce over a sink of the caller, with an outbox below `state_dir`.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    #[must_use]
+    pub fn start_over<S: EventSink>(
+        sink: S,
+        prefix: SubjectPrefix,
+        clock: Clock,
+        state_dir: PathBuf,
+    ) -> Self {
+        let about = About {
+            prefix,
+            clock,
+            log_limits: LogLimits::default(),
+        };
+        Self::over(sink, about, open_outbox(Some(state_dir)), None)
+    }
+
+    fn over<S: EventSink>(
+        sink: S,
+        about: About,
+        outbox: Option<Outbox>,
+        ledger: Option<SharedLedger>,
+    ) -> Self {
         let (announced, acknowledged) = match ledger {
             Some(ledger) => (ledger.announced, Some(ledger.acknowledged)),
             None => (HashSet::new(), None),
         };
         let inner = Inner {
-            prefix,
-            clock,
-            queue: Arc::new(Queue::new(log_limits)),
+            prefix: about.prefix,
+            clock: about.clock,
+            queue: Arc::new(Queue::new(about.log_limits)),
             outbox: outbox.map(Arc::new),
             progress: Arc::default(),
             ready: CancellationToken::new(),
@@ -172,13 +218,7 @@ impl Announcer {
             announced: Mutex::new(announced),
             acknowledged,
         };
-        let worker = match nats {
-            Some(nats) => inner.spawn(NatsSink::new(nats)),
-            None => {
-                tracing::warn!("NATS_SERVERS is not set: events go to standard output, as JSON");
-                inner.spawn(StdoutSink::new(stdout))
-            }
-        };
+        let worker = inner.spawn(sink);
         *lock(&inner.worker) = Some(worker);
         Self {
             inner: Arc::new(inner),

@@ -31,3 +31,21 @@ pub use subject::{InvalidPrefix, Subject, SubjectPrefix};
 
 /// Tells the time of log lines. Handed in, so that tests own it.
 pub type Clock = Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;
+
+/// Takes over what waits below a state directory, in order, and acknowledges it. Returns the ids. Blocks.
+pub(crate) fn empty_outbox(
+    state_dir: &std::path::Path,
+) -> Result<Vec<String>, impl std::error::Error + use<>> {
+    let taken = || -> Result<Vec<String>, outbox::OutboxError> {
+        let outbox = outbox::Outbox::open(state_dir)?;
+        let mut ids = Vec::new();
+        for (lane, last) in outbox.leftovers() {
+            while let outbox::Head::Entry(entry) = outbox.head(&lane, last)? {
+                outbox.settle(&lane, &entry)?;
+                ids.push(entry.message.id.clone());
+            }
+        }
+        Ok(ids)
+    };
+    taken()
+}

@@ -153,6 +153,5 @@ fn pause(conflicts: u32) -> Duration {
     let bound = Duration::from_millis(10)
         .saturating_mul(1 << conflicts.min(6))
         .min(LONGEST_PAUSE);
-    let (random, _) = Uuid::new_v4().as_u64_pair();
-    bound.mul_f64((random >> 11) as f64 / (1u64 << 53) as f64)
+    bound.mul_f64(fastrand::f64())
 }

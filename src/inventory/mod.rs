@@ -213,6 +213,15 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
+/// An entry as it would be written again.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn rewritten(text: &str) -> Result<String, String> {
+    let entry = codec::decode(text).map_err(|error| format!("{error:?}"))?;
+    Ok(codec::encode(&entry, Some(text)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,7 @@ struct Base {
     real: Instant,
     virtual_time: Nanos,
     speed: f64,
+    is_paused: bool,
 }
 
 impl Clock {
@@ -24,6 +25,7 @@ impl Clock {
             real: Instant::now(),
             virtual_time: start,
             speed,
+            is_paused: false,
         }))
     }
 
@@ -60,12 +62,28 @@ impl Clock {
             real: Instant::now(),
             virtual_time: now,
             speed,
+            is_paused: base.is_paused,
         };
+    }
+
+    pub(super) fn pause(&self) {
+        let mut base = self.base();
+        base.virtual_time = base.now();
+        base.is_paused = true;
+    }
+
+    pub(super) fn resume(&self) {
+        let mut base = self.base();
+        base.real = Instant::now();
+        base.is_paused = false;
     }
 }
 
 impl Base {
     fn now(&self) -> Nanos {
+        if self.is_paused {
+            return self.virtual_time;
+        }
         let elapsed = self.real.elapsed().as_secs_f64() * self.speed * 1e9;
         #[expect(clippy::cast_possible_truncation, reason = "saturates after 292 years")]
         let elapsed = elapsed as i64;

@@ -42,7 +42,7 @@ pub(super) fn answer(shared: &Shared, request: &Request, rest: &str) -> Response
                 .log
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            json(&*log)
+            json(&log.entries)
         }
         ("DELETE", "requests") => {
             shared

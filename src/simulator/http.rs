@@ -29,7 +29,7 @@ const LEADER_WAIT: Duration = Duration::from_secs(5);
 /// Longest and usual wait of a blocking query.
 const MAX_WAIT: Duration = Duration::from_secs(300);
 
-async fn answer(
+pub(super) async fn answer(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(cut): ConnectInfo<Cut>,
     request: axum::extract::Request,
@@ -327,7 +327,7 @@ pub(super) fn empty() -> Response {
 /// A line of the request log, written at once and completed with the answer.
 struct Entry<'a> {
     shared: &'a Shared,
-    position: usize,
+    number: usize,
 }
 
 impl<'a> Entry<'a> {
@@ -356,11 +356,8 @@ impl<'a> Entry<'a> {
             .log
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        log.push(logged);
-        Self {
-            shared,
-            position: log.len() - 1,
-        }
+        let number = log.push(logged);
+        Self { shared, number }
     }
 
     fn done(&self, response: &Response) {
@@ -369,8 +366,8 @@ impl<'a> Entry<'a> {
             .log
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        // The log may have been cleared meanwhile.
-        if let Some(entry) = log.get_mut(self.position) {
+        // It may have been forgotten meanwhile.
+        if let Some(entry) = log.get_mut(self.number) {
             entry.status = response.status().as_u16();
         }
     }

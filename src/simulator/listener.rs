@@ -17,7 +17,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::server::Shared;
 
 /// What Nomad writes before it closes a connection beyond the limit.
-const TOO_MANY: &[u8] =
+pub(super) const TOO_MANY: &[u8] =
     b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
 Your IP is issuing too many concurrent connections, please rate limit your calls\n";
 
@@ -173,6 +173,10 @@ impl AsyncWrite for Connection {
 pub(super) struct Cut(CancellationToken);
 
 impl Cut {
+    pub(super) const fn new(token: CancellationToken) -> Self {
+        Self(token)
+    }
+
     pub(super) fn now(&self) {
         self.0.cancel();
     }

@@ -14,8 +14,18 @@ mod listener;
 pub mod routes;
 mod server;
 mod stream;
+mod within;
 pub mod world;
 
 pub use faults::{Action, Deed, Effect, Faults, Matcher, Rule};
 pub use server::{Logged, Options, Simulator, WorldGuard};
+pub use within::Within;
 pub use world::{Node, Script};
+
+/// Reads a job specification in HCL, with the values of its variables as HCL.
+///
+/// # Errors
+/// What is wrong, in Nomad's words.
+pub(crate) fn parse_jobspec(text: &str, variables: &str) -> Result<serde_json::Value, String> {
+    jobspec::parse(text, variables)
+}

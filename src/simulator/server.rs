@@ -1,5 +1,6 @@
 //! Starting, driving and stopping a simulator.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -119,11 +120,44 @@ impl Logged {
     }
 }
 
+/// Requests that are remembered: the last ones. A cluster that runs for weeks must not remember all.
+const REMEMBERED: usize = 50_000;
+
+/// The last requests, each with its number.
+#[derive(Debug, Default)]
+pub(super) struct RequestLog {
+    pub(super) entries: VecDeque<Logged>,
+    /// Number of the first of them.
+    first: usize,
+}
+
+impl RequestLog {
+    /// Remembers a request. Returns its number.
+    pub(super) fn push(&mut self, logged: Logged) -> usize {
+        if self.entries.len() == REMEMBERED {
+            self.entries.pop_front();
+            self.first += 1;
+        }
+        self.entries.push_back(logged);
+        self.first + self.entries.len() - 1
+    }
+
+    /// A request by its number, unless it was forgotten.
+    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Logged> {
+        self.entries.get_mut(number.checked_sub(self.first)?)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.first += self.entries.len();
+        self.entries.clear();
+    }
+}
+
 /// What connections, requests and the clock share.
 pub(super) struct Shared {
     world: Mutex<World>,
     faults: Mutex<FaultState>,
-    pub(super) log: Mutex<Vec<Logged>>,
+    pub(super) log: Mutex<RequestLog>,
     pub(super) clock: Clock,
     base_speed: f64,
     pub(super) changed: watch::Sender<u64>,
@@ -133,6 +167,33 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// A world as the options say, from now on.
+    pub(super) fn new(options: Options) -> Arc<Self> {
+        let start = options.start.unwrap_or_else(real_now);
+        let speed = options.faults.speed.unwrap_or(options.speed).max(1e-6);
+        let mut world = World::new(WorldOptions {
+            nodes: options.nodes,
+            pools: options.pools,
+            namespaces: options.namespaces,
+            seed: options.seed,
+            now: start,
+            timing: options.timing,
+            ..WorldOptions::default()
+        });
+        world.scripts.0.clone_from(&options.faults.workloads);
+        Arc::new(Self {
+            changed: watch::Sender::new(world.index),
+            world: Mutex::new(world),
+            faults: Mutex::new(FaultState::new(options.faults, start)),
+            log: Mutex::default(),
+            clock: Clock::new(start, speed),
+            base_speed: options.speed,
+            stop: CancellationToken::new(),
+            token: options.token,
+            max_connections: options.max_connections,
+        })
+    }
+
     /// The world, brought up to the present. Whoever waits for a change is woken when the guard goes.
     pub(super) fn world(&self) -> WorldGuard<'_> {
         let mut world = lock(&self.world);
@@ -158,6 +219,21 @@ impl Shared {
     pub(super) fn turns_away(&self) -> bool {
         let now = self.clock.now();
         self.faults().on_accept(now)
+    }
+
+    pub(super) fn skip(&self, span: Duration) {
+        self.clock
+            .skip(Nanos::try_from(span.as_nanos()).unwrap_or(Nanos::MAX));
+        drop(self.world());
+        self.changed.send_modify(|_| {});
+    }
+
+    pub(super) fn requests(&self) -> Vec<Logged> {
+        lock(&self.log).entries.iter().cloned().collect()
+    }
+
+    pub(super) fn clear_requests(&self) {
+        lock(&self.log).clear();
     }
 
     pub(super) fn set_faults(&self, faults: Faults) {
@@ -224,29 +300,7 @@ impl Simulator {
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(options.bind).await?;
         let addr = listener.local_addr()?;
-        let start = options.start.unwrap_or_else(real_now);
-        let speed = options.faults.speed.unwrap_or(options.speed).max(1e-6);
-        let mut world = World::new(WorldOptions {
-            nodes: options.nodes,
-            pools: options.pools,
-            namespaces: options.namespaces,
-            seed: options.seed,
-            now: start,
-            timing: options.timing,
-            ..WorldOptions::default()
-        });
-        world.scripts.0.clone_from(&options.faults.workloads);
-        let shared = Arc::new(Shared {
-            changed: watch::Sender::new(world.index),
-            world: Mutex::new(world),
-            faults: Mutex::new(FaultState::new(options.faults, start)),
-            log: Mutex::default(),
-            clock: Clock::new(start, speed),
-            base_speed: options.speed,
-            stop: CancellationToken::new(),
-            token: options.token,
-            max_connections: options.max_connections,
-        });
+        let shared = Shared::new(options);
         tokio::spawn(drive(shared.clone()));
         tokio::spawn(serve(listener, shared.clone()));
         Ok(Self {
@@ -269,17 +323,13 @@ impl Simulator {
 
     /// Moves virtual time ahead.
     pub fn skip(&self, span: Duration) {
-        self.shared
-            .clock
-            .skip(Nanos::try_from(span.as_nanos()).unwrap_or(Nanos::MAX));
-        drop(self.shared.world());
-        self.shared.changed.send_modify(|_| {});
+        self.shared.skip(span);
     }
 
     /// What it was asked so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Logged> {
-        lock(&self.shared.log).clone()
+        self.shared.requests()
     }
 
     /// What it was asked to change so far.
@@ -293,7 +343,7 @@ impl Simulator {
 
     /// Forgets what it was asked.
     pub fn clear_requests(&self) {
-        lock(&self.shared.log).clear();
+        self.shared.clear_requests();
     }
 }
 
@@ -324,7 +374,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 const LONGEST_SLEEP: Duration = Duration::from_millis(200);
 
 /// Lets time pass: runs what is due even when nobody asks.
-async fn drive(shared: Arc<Shared>) {
+pub(super) async fn drive(shared: Arc<Shared>) {
     let mut changed = shared.changed.subscribe();
     while !shared.stop.is_cancelled() {
         let next = {
@@ -341,5 +391,37 @@ async fn drive(shared: Arc<Shared>) {
             _ = changed.changed() => {}
             () = shared.stop.cancelled() => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logged(path: usize) -> Logged {
+        Logged {
+            method: "GET".to_owned(),
+            path: path.to_string(),
+            namespace: String::new(),
+            query: String::new(),
+            status: 0,
+            enforce_index: None,
+            cas: None,
+        }
+    }
+
+    #[test]
+    fn only_the_last_requests_are_remembered() {
+        let mut log = RequestLog::default();
+        for number in 0..REMEMBERED + 5 {
+            assert_eq!(log.push(logged(number)), number);
+        }
+        assert_eq!(log.entries.len(), REMEMBERED);
+        assert!(log.get_mut(4).is_none());
+        assert_eq!(log.get_mut(5).unwrap().path, "5");
+        log.clear();
+        assert!(log.get_mut(7).is_none());
+        let number = log.push(logged(7));
+        assert_eq!(log.get_mut(number).unwrap().path, "7");
     }
 }

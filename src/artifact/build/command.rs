@@ -234,3 +234,12 @@ impl Hearing<'_> {
             .expect("nothing panics while it is locked")
     }
 }
+
+/// What is left of a program's output that comes in pieces of this size, without terminal escapes.
+pub(crate) fn without_escapes(bytes: &[u8], piece: usize) -> Vec<u8> {
+    let mut escapes = Escapes::default();
+    let pieces = bytes.chunks(piece.max(1));
+    pieces
+        .flat_map(|piece| escapes.strip(bytes::Bytes::copy_from_slice(piece)))
+        .collect()
+}

@@ -18,3 +18,15 @@ pub use config_file::docker_config_credentials;
 pub use error::RegistryError;
 pub use manifest::{ImageConfig, ImageFacts, ports};
 pub use reference::{ImageReference, InvalidImage};
+
+/// Reads the same bytes as everything that a registry answers with.
+pub(crate) fn read_anything(bytes: &[u8]) {
+    let _ = manifest::Manifest::parse(bytes);
+    if let Some(facts) = manifest::facts(bytes, String::new()) {
+        let _ = ports(Some(&facts));
+    }
+    if let Ok(value) = axum::http::HeaderValue::from_bytes(bytes) {
+        let headers = [(axum::http::header::WWW_AUTHENTICATE, value)];
+        let _ = auth::challenge(&headers.into_iter().collect());
+    }
+}

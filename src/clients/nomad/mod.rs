@@ -21,5 +21,5 @@ mod tls;
 mod transport;
 
 pub use client::{NomadClient, Read, ReadCall};
-pub use connection::{Address, ConnectionConfig, ConnectionError};
+pub use connection::{Address, Carrier, Carry, ConnectionConfig, ConnectionError};
 pub use error::{Disposition, NomadError};

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::classify::{Effect, Failure, classify};
-use super::connection::{Address, ConnectionConfig, ConnectionError, Timeouts, bad};
+use super::connection::{Address, Carrier, ConnectionConfig, ConnectionError, Timeouts, bad};
 use super::error::{CallSite, DecodeError, LostReply, NomadError};
 use super::tls;
 use crate::ids::{ModifyIndex, Namespace};
@@ -87,6 +87,7 @@ pub(super) struct Transport {
     address: Address,
     region: Option<String>,
     pub(super) timeouts: Timeouts,
+    carrier: Option<Carrier>,
     /// Everything that must not show up in an error, should a server echo it.
     secrets: Vec<crate::secret::Secret>,
     calls: Arc<Semaphore>,
@@ -130,6 +131,7 @@ impl Transport {
             address: config.address,
             region: config.region,
             timeouts: config.timeouts,
+            carrier: config.carrier,
             secrets,
             calls: Arc::new(Semaphore::new(CALLS)),
             long_polls: Arc::new(Semaphore::new(LONG_POLLS)),
@@ -193,7 +195,7 @@ impl Transport {
         if call.wait.is_some() {
             counted.set("nomad.blocking", true);
         }
-        let response = counted.sign(request).send().await;
+        let response = self.send(counted.sign(request)).await;
         counted.ended(&response);
         response.map_err(|error| self.broken(call, error))
     }
@@ -249,6 +251,13 @@ impl Transport {
         match tokio::time::timeout(bound, self.sent(call, request)).await {
             Ok(response) => response,
             Err(_) => Err(self.late(call, bound)),
+        }
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Response> {
+        match &self.carrier {
+            None => request.send().await,
+            Some(Carrier(carrier)) => carrier.carry(request.build()?).await,
         }
     }
 

@@ -47,9 +47,11 @@ pub(super) fn path(lane: &Path, position: u64) -> PathBuf {
     lane.join(format!("{position:08}{SUFFIX}"))
 }
 
-/// Returns the position that a file name stands for.
+/// Returns the position that a file name stands for. A name that we do not write (`1.event`) stands for none: its file would
+/// not be found again, and everything behind it would wait for ever.
 pub(super) fn position(name: &str) -> Option<u64> {
-    name.strip_suffix(SUFFIX)?.parse().ok()
+    let position = name.strip_suffix(SUFFIX)?.parse().ok()?;
+    (format!("{position:08}{SUFFIX}") == name).then_some(position)
 }
 
 /// Writes an event so that its file is whole or absent, also after a power failure.

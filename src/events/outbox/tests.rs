@@ -279,3 +279,18 @@ proptest! {
         prop_assert_eq!(outbox.keep("d", &message("2")).unwrap(), Kept::SentBefore);
     }
 }
+
+#[test]
+fn a_file_that_is_named_unlike_ours_holds_up_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Outbox::open(dir.path()).unwrap();
+    first.keep("d", &message("1")).unwrap();
+    let lane = first.lane("d").path().to_owned();
+    drop(first);
+    for name in ["0.event", "000000002.event", "+0000003.event"] {
+        fs::write(lane.join(name), "{}").unwrap();
+    }
+    let second = Outbox::open(dir.path()).unwrap();
+    assert_eq!(second.leftovers(), [("d".to_owned(), 1)]);
+    assert_eq!(drain(&second, "d"), ["1"]);
+}

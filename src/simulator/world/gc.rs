@@ -37,6 +37,67 @@ impl World {
                 related.evals.retain(|other| *other != id);
             }
         }
+        self.collect_earlier_versions();
+    }
+
+    /// What services that live have left behind: rollouts that are over and of which nothing runs, their allocations, and
+    /// evaluations of which no allocation is left. The newest rollout of a job stays, with all that belongs to it.
+    ///
+    /// Source: Nomad, `CoreScheduler` (`deploymentGC`, `evalGC`, `gcEval`).
+    fn collect_earlier_versions(&mut self) {
+        let live: Vec<JobKey> = self
+            .jobs
+            .iter()
+            .filter(|(_, entry)| entry.job.kind() == "service")
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in live {
+            let newest = self
+                .latest_deployment(&key)
+                .map_or_else(String::new, |rollout| rollout.id.clone());
+            let Some(related) = self.related.get_mut(&key) else {
+                continue;
+            };
+            related.allocs.retain(|id| {
+                let ended = self.allocs.get(id).is_some_and(|alloc| {
+                    alloc.desired_status != "run"
+                        && alloc.client_terminal()
+                        && alloc.deployment_id != newest
+                });
+                if ended {
+                    self.allocs.remove(id);
+                }
+                !ended
+            });
+            let left: Vec<&super::Alloc> = related
+                .allocs
+                .iter()
+                .filter_map(|id| self.allocs.get(id))
+                .collect();
+            related.deployments.retain(|id| {
+                let over = self
+                    .deployments
+                    .get(id)
+                    .is_some_and(|rollout| !rollout.active());
+                let ended =
+                    over && *id != newest && !left.iter().any(|alloc| alloc.deployment_id == *id);
+                if ended {
+                    self.deployments.remove(id);
+                }
+                !ended
+            });
+            related.evals.retain(|id| {
+                let ended = self
+                    .evals
+                    .get(id)
+                    .is_some_and(|eval| eval.terminal() && eval.deployment_id != newest);
+                let ended = ended && !left.iter().any(|alloc| alloc.eval_id == *id);
+                if ended {
+                    self.evals.remove(id);
+                }
+                !ended
+            });
+        }
     }
 
     /// Deletes one job as the garbage collection does, whatever its state.

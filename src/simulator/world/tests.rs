@@ -611,3 +611,31 @@ fn a_rolling_update_replaces_one_after_the_other() {
     assert_eq!(rollout(&world, "x").0, "successful");
     assert_eq!(live(&world, "x"), 3);
 }
+
+#[test]
+fn a_collection_forgets_what_earlier_versions_of_a_live_job_left_behind() {
+    let mut world = world();
+    for number in 0..30 {
+        register(
+            &mut world,
+            job("x", "service", json!({"run_for": "10h", "n": number})),
+        );
+        settle(&mut world, 20);
+        world.collect_garbage();
+        settle(&mut world, 1);
+    }
+    let (status, _) = rollout(&world, "x");
+    assert_eq!(status, "successful");
+    let running = world
+        .allocs
+        .values()
+        .filter(|alloc| !alloc.terminal())
+        .count();
+    assert_eq!(running, 1);
+    let left = (
+        world.allocs.len(),
+        world.deployments.len(),
+        world.evals.len(),
+    );
+    assert!(left.0 <= 2 && left.1 <= 2 && left.2 <= 4, "{left:?}");
+}

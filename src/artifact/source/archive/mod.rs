@@ -29,6 +29,9 @@ use crate::secret::Secret;
 /// Pieces of a download that wait for the disk. One has up to some 400 KiB.
 const PIECES: usize = 8;
 
+/// Bytes that are handed over at a time of an archive that is at hand.
+const PIECE: usize = 16 << 10;
+
 /// Where an archive is, and what it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveRequest {
@@ -96,6 +99,25 @@ pub async fn fetch(
         Ok(unpacked)
     })
     .await
+}
+
+/// Unpacks an archive that is at hand. Blocks.
+///
+/// # Errors
+/// As of [`fetch`].
+pub(crate) fn unpack_bytes(
+    bytes: &[u8],
+    into: &Path,
+    limits: Limits,
+) -> Result<Unpacked, ArchiveError> {
+    let pieces = bytes.chunks(PIECE);
+    let (sender, receiver) = channel(pieces.len() + 1);
+    let sent = pieces.map(|piece| stream::Piece::Data(bytes::Bytes::copy_from_slice(piece)));
+    for piece in sent.chain([stream::Piece::End]) {
+        sender.try_send(piece).expect("there is room for all");
+    }
+    let report = unpack::unpack(receiver, into, limits, CancellationToken::new())?;
+    Ok(report.unpacked)
 }
 
 async fn tell(unpacked: &Unpacked, skipped: u64, output: &Output) {

@@ -35,8 +35,18 @@ pub use address::{GitRequest, Providers};
 pub use error::GitError;
 pub use refs::Resolved;
 
+use std::sync::Arc;
+
+use tokio::sync::mpsc::channel;
+
 use super::Limits;
 use crate::artifact::output::Output;
+use checkout::Survey;
+use fault::Fault;
+use pack::{Bounds, Incoming, Spool, write_index};
+use packets::Packets;
+use remote::Body;
+use tree::Commit;
 
 /// Where a repository goes. Both are created, and belong into a directory that is private and removed at the end.
 #[derive(Debug, Clone, Copy)]
@@ -108,4 +118,57 @@ pub async fn fetch(
     stop: &CancellationToken,
 ) -> Result<Checkout, GitError> {
     download::fetch(resolved, places, limits, output, stop).await
+}
+
+/// Unpacks a pack that is at hand below an empty directory, and checks out the first commit in it. Returns how many objects
+/// it has. Blocks.
+///
+/// # Errors
+/// As of [`fetch`].
+pub(crate) fn unpack_bytes(bytes: &[u8], below: &Path, limits: &Limits) -> Result<usize, GitError> {
+    check_out_first(bytes, below, limits).map_err(|fault| fault.into_error("memory"))
+}
+
+fn check_out_first(bytes: &[u8], below: &Path, limits: &Limits) -> Result<usize, Fault> {
+    let (git_dir, work_tree) = (below.join("git"), below.join("tree"));
+    gitdir::create(&git_dir)?;
+    let halt = CancellationToken::new();
+    let (sender, pieces) = channel(1);
+    let whole = bytes::Bytes::copy_from_slice(bytes);
+    sender.try_send(whole).expect("there is room for one");
+    drop(sender);
+    let spool = Spool::new(git_dir.join("spool"), halt.clone())?;
+    let path = git_dir.join("objects/pack/incoming.pack");
+    let incoming = Incoming::new(pieces, path.clone(), Arc::default(), halt)?;
+    let bounds = Bounds {
+        entries: limits.entries,
+        objects: limits.entries,
+        unpacked_bytes: limits.unpacked_bytes,
+        bytes: limits.unpacked_bytes,
+    };
+    let mut objects = pack::unpack(incoming, spool, &bounds)?;
+    write_index(&objects, &path.with_extension("idx"))?;
+    let ids = objects.ids();
+    let found = ids
+        .iter()
+        .find_map(|id| Commit::find(&mut objects, *id).ok());
+    if let Some(commit) = found {
+        let survey = Survey::of(&mut objects, commit.tree, limits)?;
+        std::fs::create_dir(&work_tree).map_err(Fault::disk(&work_tree))?;
+        checkout::write(&mut objects, commit.tree, &survey, &work_tree, &git_dir)?;
+    }
+    Ok(ids.len())
+}
+
+/// The frames of an answer that is at hand; `None` for the end of a list or a section.
+///
+/// # Errors
+/// It is not made of frames, or ends within one.
+pub(crate) async fn packets_of(bytes: &[u8]) -> Result<Vec<Option<bytes::Bytes>>, GitError> {
+    let mut packets = Packets::new(Body::at_hand(bytes));
+    let mut frames = Vec::new();
+    while !packets.is_over().await? {
+        frames.push(packets.line().await?);
+    }
+    Ok(frames)
 }

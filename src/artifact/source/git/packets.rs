@@ -66,6 +66,16 @@ impl Packets {
         }
     }
 
+    /// Whether the answer ends before the next frame.
+    pub(super) async fn is_over(&mut self) -> Result<bool, GitError> {
+        if self.buffer.is_empty()
+            && let Some(chunk) = self.body.chunk().await?
+        {
+            self.buffer.extend_from_slice(&chunk);
+        }
+        Ok(self.buffer.is_empty())
+    }
+
     pub(super) fn malformed(&self, problem: &'static str) -> GitError {
         GitError::Protocol {
             host: self.body.host.clone(),

@@ -294,6 +294,18 @@ pub(super) struct Body {
 }
 
 impl Body {
+    /// An answer whose bytes are at hand.
+    pub(super) fn at_hand(bytes: &[u8]) -> Self {
+        Self {
+            response: axum::http::Response::new(bytes.to_vec()).into(),
+            host: "memory".to_owned(),
+            repository: "memory".to_owned(),
+            silence: Duration::from_secs(1),
+            received: 0,
+            limit: u64::MAX,
+        }
+    }
+
     /// The next bytes, `None` at the end.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, GitError> {
         let chunk = match timeout(self.silence, self.response.chunk()).await {

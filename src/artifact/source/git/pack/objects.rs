@@ -138,6 +138,12 @@ impl Objects {
             .map(|found| self.by_id[found])
     }
 
+    /// Of every object, in ascending order.
+    pub(in super::super) fn ids(&self) -> Vec<Oid> {
+        let ids = self.by_id.iter().map(|place| self.entry(*place).id);
+        ids.collect()
+    }
+
     /// An entry by its place.
     pub(in super::super) fn entry(&self, place: u32) -> &Entry {
         &self.entries[place as usize]
