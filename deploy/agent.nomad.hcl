@@ -35,7 +35,7 @@ variable "service_provider" {
 variable "docker_socket" {
   type        = string
   default     = "/var/run/docker.sock"
-  description = "The engine that builds images, on the node. Whoever may use it rules the node."
+  description = "The engine that builds images, on the node. Whoever may use it rules the node. Empty: no builds, and no root."
 }
 
 job "cs-agents" {
@@ -71,6 +71,9 @@ job "cs-agents" {
     task "cs" {
       driver = "docker"
 
+      # The socket belongs to root; without it the image's own user does, who is nobody in particular.
+      user = var.docker_socket == "" ? "65532:65532" : "root"
+
       config {
         image = var.image
         args  = ["runner", "agent", "--concurrency", "8", "--listen", "0.0.0.0:${NOMAD_PORT_health}", "--drain", "2m"]
@@ -78,7 +81,7 @@ job "cs-agents" {
         network_mode = var.network_mode
 
         # For deploy-repository; deploy-image and destroy-job-pack need no engine.
-        volumes = ["${var.docker_socket}:/var/run/docker.sock"]
+        volumes = var.docker_socket == "" ? [] : ["${var.docker_socket}:/var/run/docker.sock"]
       }
 
       env {

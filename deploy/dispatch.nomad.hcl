@@ -31,7 +31,7 @@ variable "service_provider" {
 variable "docker_socket" {
   type        = string
   default     = "/var/run/docker.sock"
-  description = "The engine that builds images, on the node. Whoever may use it rules the node."
+  description = "The engine that builds images, on the node. Whoever may use it rules the node. Empty: no builds, and no root."
 }
 
 job "cs-runner" {
@@ -56,6 +56,9 @@ job "cs-runner" {
     task "cs" {
       driver = "docker"
 
+      # The socket belongs to root; without it the image's own user does, who is nobody in particular.
+      user = var.docker_socket == "" ? "65532:65532" : "root"
+
       config {
         image = var.image
         args  = ["reconcile"]
@@ -63,7 +66,7 @@ job "cs-runner" {
         network_mode = var.network_mode
 
         # For deploy-repository; deploy-image and destroy-job-pack need no engine.
-        volumes = ["${var.docker_socket}:/var/run/docker.sock"]
+        volumes = var.docker_socket == "" ? [] : ["${var.docker_socket}:/var/run/docker.sock"]
       }
 
       env {

@@ -3,6 +3,7 @@
 //! `benches/run` builds the release binary and starts this with its path; the outcome is a Markdown table on standard
 //! output. Everything it talks to is its own: a stand-in for Nomad, a real nats-server, temporary directories.
 //! `--only start,reconcile,events,clone,bridge,validation,fleet` measures less; `--nomad ADDRESS` measures fleets on a real Nomad too.
+//! `--plot TABLE FOLDER` measures nothing and draws the figures of a Markdown table as SVG.
 //! Nothing here fails because of a number: figures are reports. It fails when a run did not do what it is measured for.
 
 mod bridge;
@@ -12,6 +13,7 @@ mod fleet;
 mod machine;
 mod measure;
 mod nomad;
+mod plot;
 mod reconcile;
 mod report;
 mod start;
@@ -37,6 +39,15 @@ fn main() {
         let place = arguments.iter().position(|argument| argument == flag)?;
         arguments.get(place + 1).cloned()
     };
+    if let Some(table) = after("--plot") {
+        let place = arguments.iter().position(|argument| *argument == table);
+        let into = place.and_then(|place| arguments.get(place + 1));
+        plot::draw(
+            table.as_ref(),
+            into.expect("a folder for the drawings").as_ref(),
+        );
+        return;
+    }
     // `cargo test --all-targets` starts this too; only `cargo bench` passes the flag.
     if !arguments.iter().any(|argument| argument == "--bench") || after("--binary").is_none() {
         report::say("nothing is measured without `--binary PATH`; see benches/run");
@@ -78,7 +89,7 @@ fn main() {
             &binary,
             &runtime,
             real.as_deref(),
-            &[1_000, 10_000],
+            &[100, 1_000, 10_000],
             &mut report,
         );
     }

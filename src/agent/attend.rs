@@ -36,6 +36,7 @@ use crate::events::{
     Announcer, AnnouncerConfig, LogLimits, NatsConfig, SharedLedger, SubjectPrefix,
 };
 use crate::ids::JobId;
+use crate::observe::{self, Kind, Run};
 use crate::reconcile::Outcome;
 
 /// How long a task that has to wait for another one stays away.
@@ -184,6 +185,13 @@ impl Agent {
     }
 
     async fn carry_out(&self, place: &Place, parcel: &Parcel, claimed: Claimed) {
+        let run = recorded(parcel, &claimed);
+        run.around(self.carry_out_recorded(place, parcel, claimed))
+            .await;
+        run.end();
+    }
+
+    async fn carry_out_recorded(&self, place: &Place, parcel: &Parcel, claimed: Claimed) {
         let (news, heard) = unbounded_channel();
         let shown = Shown {
             task: shown(&parcel.task),
@@ -355,6 +363,33 @@ impl Agent {
         self.unannounced(running, ids, delivery.reason.as_deref())
             .await
     }
+}
+
+/// One try of a task as a run of its own, in the trace of whoever submitted it.
+fn recorded(parcel: &Parcel, claimed: &Claimed) -> Run {
+    let submitted = observe::of_message(parcel.message.headers.as_ref());
+    let of_params = observe::of_params(&parcel.message.payload);
+    let parent = submitted.clone().or_else(|| of_params.clone());
+    let run = Run::begin(
+        format!("process {}", shown(&parcel.task)),
+        Kind::Consumer,
+        parent,
+    );
+    let others = [submitted, of_params].into_iter().flatten();
+    others.for_each(|other| run.link(other));
+    run.set("messaging.operation.name", "process");
+    run.set("messaging.operation.type", "process");
+    run.set("messaging.system", "nats");
+    run.set(
+        "messaging.destination.name",
+        parcel.message.subject.as_str(),
+    );
+    if let Some(id) = &parcel.message_id {
+        run.set("messaging.message.id", id.as_str());
+    }
+    run.set("cs.task", shown(&parcel.task));
+    run.set("cs.try", u64::from(claimed.held.record.tries));
+    run
 }
 
 /// How often NATS is told that a task is worked on: three times as often as it wants to hear it.

@@ -1,6 +1,5 @@
 //! A task on its way into the queue: its id, and what NATS answers.
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
@@ -9,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::names::Names;
 use crate::dispatch::Task;
 use crate::dispatch::decode::decode;
+use crate::observe::{self, Kind};
 
 /// Why a task is not in the queue.
 #[derive(Debug, thiserror::Error)]
@@ -83,9 +83,16 @@ pub async fn submit(
 ) -> Result<Submitted, SubmitError> {
     let subject = names.task(task.as_str());
     let id = id(task, params);
+    let span = observe::span(format!("send {task}"), Kind::Producer);
+    span.set("messaging.operation.name", "send");
+    span.set("messaging.operation.type", "send");
+    span.set("messaging.system", "nats");
+    span.set("messaging.destination.name", subject.as_str());
+    span.set("messaging.message.id", id.as_str());
+    let trace = span.context().or_else(observe::here);
     let message = PublishMessage::build()
         .payload(params.to_vec().into())
-        .headers(HeaderMap::new())
+        .headers(observe::message_headers(trace.as_deref()))
         .message_id(&id);
     let explained = |source: PublishError| match source.kind() {
         PublishErrorKind::StreamNotFound => SubmitError::NoQueue {

@@ -2,12 +2,11 @@
 //!
 //! A failure that was found out is an end like any other: it was announced, and another try would find the same. Only
 //! what says nothing about the deployment itself is worth another try: the agent died, Nomad did not answer until the
-//! deadline, the run panicked. Who was told to stop gives back what it has.
+//! deadline. Who was told to stop gives back what it has.
 
 use std::time::Duration;
 
 use crate::controller::Note;
-use crate::controller::run::PANICKED;
 use crate::reconcile::Outcome;
 
 /// What an outcome means for its task.
@@ -38,7 +37,6 @@ pub fn judge(outcome: &Outcome, is_silent: bool) -> Verdict {
         Outcome::Usage(_) => Verdict::Dead,
         Outcome::Deadline { .. } if is_silent => Verdict::Again,
         Outcome::Deadline { .. } => Verdict::Final,
-        Outcome::Failed(text) if text == PANICKED => Verdict::Again,
         Outcome::Failed(_) => Verdict::Final,
         // Only the agent itself cancels, and only what it gives back.
         Outcome::Cancelled { .. } => Verdict::Again,
@@ -134,10 +132,6 @@ mod tests {
     #[test]
     fn what_says_nothing_about_the_deployment_is_tried_again() {
         assert_eq!(judge(&deadline(), true), Verdict::Again);
-        assert_eq!(
-            judge(&Outcome::Failed(PANICKED.to_owned()), false),
-            Verdict::Again
-        );
         assert_eq!(
             judge(&Outcome::Cancelled { doing: None }, false),
             Verdict::Again

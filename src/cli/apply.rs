@@ -9,15 +9,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::confirm::Harm;
 use super::plan::{self, Format};
+use super::record::{RecordArgs, Started, recorded};
 use super::set::{Ready, SetArgs};
 use super::show_plan::{self, Detail};
-use super::{Context, block_on, confirm, exit, live, output, report, set};
+use super::{Context, confirm, exit, live, output, report, set};
 use crate::clients::nomad::NomadClient;
 use crate::controller::converge::Until;
 use crate::controller::set::apply::{ApplyOptions, Ending, PARALLEL, SetResult, SetRun, notes};
 use crate::controller::set::observe::Planned;
 use crate::controller::set::prepare::SpecSet;
 use crate::controller::set::remember::Remember;
+use crate::observe;
 use crate::reconcile::Outcome;
 use crate::set::seal::SealedPlan;
 use crate::spec::Span;
@@ -68,6 +70,8 @@ pub(super) struct Arguments {
     /// What follows when a resource does not become healthy and its spec does not say.
     #[arg(long, value_enum, default_value = "keep")]
     on_failure: OnFailureWord,
+    #[command(flatten)]
+    record: RecordArgs,
     /// How plan and result are written.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
@@ -92,7 +96,11 @@ enum OnFailureWord {
 }
 
 pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
-    block_on(async { apply(context, arguments).await.unwrap_or_else(|code| code) })
+    let record = arguments.record.clone();
+    let started = Started::new("apply", "converged", &record);
+    recorded(context, &started, async {
+        apply(context, arguments).await.unwrap_or_else(|code| code)
+    })
 }
 
 async fn apply(context: &Context, mut arguments: Arguments) -> Result<u8, u8> {
@@ -239,8 +247,11 @@ pub(super) async fn carry_out(
         let run = run;
         run.run(remember).await
     };
-    let attended = live::attend(context, received, jobs, &cancel, work).await;
-    attended.ok_or(10)
+    let applying = async {
+        let attended = live::attend(context, received, jobs, &cancel, work).await;
+        attended.ok_or(10)
+    };
+    observe::step("apply", applying).await
 }
 
 fn conclude(

@@ -11,6 +11,7 @@ use crate::clients::nomad::client::NomadClient;
 use crate::controller::attend::Attend;
 use crate::controller::note::{Note, Notes, Phase};
 use crate::ids::JobId;
+use crate::observe;
 use crate::reconcile::Outcome;
 use crate::spec::Span;
 use crate::views::wait::Until;
@@ -74,6 +75,9 @@ pub(super) async fn attend(
             notes.send(Note::Ended(Phase::HealthCheck, ended));
         }
         drop(notes);
+        for ((job, _), outcome) in jobs.iter().zip(&outcomes) {
+            observe::job_ended(job, outcome);
+        }
         outcomes
     };
     let shown = progress::show(received, context.interactive && jobs.len() == 1, |_| {});

@@ -6,8 +6,9 @@ use tokio_util::sync::CancellationToken;
 use super::project::images::{self, Made, Wanted};
 use super::project::load::{Loaded, adjust};
 use super::project::{BuildArgs, ProjectArgs};
+use super::record::{RecordArgs, Started, recorded};
 use super::report::image::{BuildReport, ImageReport};
-use super::{Context, block_on, exit, output};
+use super::{Context, exit, output};
 use crate::artifact::build::{Builder, detect};
 use crate::controller::local::Reach;
 use crate::spec::Span;
@@ -38,6 +39,8 @@ pub(super) struct Arguments {
     /// Longest time for all of it. Default: `CS_DEADLINE`, else 15m.
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Span>,
+    #[command(flatten)]
+    record: RecordArgs,
     /// How the result is written.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
@@ -51,7 +54,11 @@ pub(super) enum Format {
 }
 
 pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
-    block_on(async { build(context, arguments).await.unwrap_or_else(|code| code) })
+    let record = arguments.record.clone();
+    let started = Started::new("build", "built", &record);
+    recorded(context, &started, async {
+        build(context, arguments).await.unwrap_or_else(|code| code)
+    })
 }
 
 async fn build(context: &Context, arguments: Arguments) -> Result<u8, u8> {

@@ -8,12 +8,14 @@ use tokio_util::sync::CancellationToken;
 use super::cluster::ClusterArgs;
 use super::confirm::Harm;
 use super::plan::Format;
+use super::record::{RecordArgs, Started, recorded};
 use super::sources::SourceArgs;
-use super::{Context, block_on, confirm, live, output, report, set};
+use super::{Context, confirm, live, output, report, set};
 use crate::controller::set::apply::notes;
 use crate::controller::set::deletion::{Deletion, Target, waves};
 use crate::controller::set::remember::Remember;
 use crate::ids::{JobId, JobKey, OwnerId};
+use crate::observe;
 use crate::reconcile::Outcome;
 use crate::spec::Span;
 use crate::spec::relations::OnFailure;
@@ -57,13 +59,16 @@ pub(super) struct Arguments {
     /// Longest wait until nothing runs any more. Default: 10m.
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Span>,
+    #[command(flatten)]
+    record: RecordArgs,
     /// How the result is written.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
 }
 
 pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
-    block_on(async {
+    let started = Started::new("delete", "destroyed", &arguments.record);
+    recorded(context, &started, async {
         delete(context, &arguments)
             .await
             .unwrap_or_else(|code| code)
@@ -116,8 +121,11 @@ async fn delete(context: &Context, arguments: &Arguments) -> Result<u8, u8> {
         let deletion = deletion;
         deletion.run(&present, &mut remember).await
     };
-    let outcomes = live::attend(context, received, jobs.len(), &cancel, work).await;
-    let outcomes = outcomes.ok_or(10)?;
+    let deleting = async {
+        let attended = live::attend(context, received, jobs.len(), &cancel, work).await;
+        attended.ok_or(10)
+    };
+    let outcomes = observe::step("delete", deleting).await?;
     results.extend(outcomes);
     let code = results
         .iter()

@@ -9,10 +9,11 @@ use super::project::images::{self, Made, Wanted};
 use super::project::load::{Loaded, adjust};
 use super::project::rollout::{DeployArgs, How};
 use super::project::{BuildArgs, ProjectArgs};
+use super::record::{RecordArgs, Started, recorded};
 use super::report::image::{DeployReport, ImageReport};
 use super::report::{apply as applied, plan};
 use super::show_plan::Detail;
-use super::{Context, block_on, exit, output};
+use super::{Context, exit, output};
 use crate::controller::local::Reach;
 use crate::project::Deploy;
 
@@ -39,6 +40,8 @@ pub(super) struct Arguments {
     /// Show what would be done, and end.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    record: RecordArgs,
     /// How the result is written.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
@@ -55,6 +58,7 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
         image: arguments.image,
         builds: false,
         is_dry: arguments.dry_run,
+        record: arguments.record,
         format: arguments.output,
     };
     run_task(context, task)
@@ -70,11 +74,17 @@ pub(super) struct Task {
     /// Build and push first.
     pub(super) builds: bool,
     pub(super) is_dry: bool,
+    pub(super) record: RecordArgs,
     pub(super) format: Format,
 }
 
 pub(super) fn run_task(context: &Context, task: Task) -> u8 {
-    block_on(async { task.run(context).await.unwrap_or_else(|code| code) })
+    let record = task.record.clone();
+    let command = if task.builds { "up" } else { "deploy" };
+    let started = Started::new(command, "converged", &record);
+    recorded(context, &started, async {
+        task.run(context).await.unwrap_or_else(|code| code)
+    })
 }
 
 /// What is known at the end.

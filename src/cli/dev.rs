@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::signals::Signals;
 use super::{exit, input, output};
 use crate::simulator::{Faults, Options, Simulator};
+use crate::spec::single;
 
 /// Runs the embedded Nomad on a port until a signal comes. Nothing is kept when it ends.
 #[derive(Debug, clap::Args)]
@@ -87,8 +88,14 @@ fn read_faults(path: &std::path::Path) -> Result<Faults, u8> {
     let text = String::from_utf8(text)
         .map_err(|_| exit::usage(format!("{} is not UTF-8", path.display()), help))?;
     // JSON is YAML.
-    serde_saphyr::from_str(&text)
-        .map_err(|error| exit::usage(format!("{}: {error}", path.display()), help))
+    match single::read::<Faults>(&path.display().to_string(), &text) {
+        Ok(faults) => Ok(faults.map(|single| single.value).unwrap_or_default()),
+        Err(findings) => {
+            findings.iter().for_each(exit::finding);
+            exit::help(help);
+            Err(2)
+        }
+    }
 }
 
 async fn serve(options: Options, format: Format) -> u8 {

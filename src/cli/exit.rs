@@ -1,6 +1,7 @@
 //! How commands end in trouble: one message, what to do next, an exit code.
 
 use super::output;
+use crate::observe;
 use crate::reconcile::Outcome;
 
 /// Prints an outcome that is no success and returns its exit code.
@@ -20,6 +21,7 @@ pub(super) fn usage(message: impl std::fmt::Display, help: &str) -> u8 {
 
 /// Prints an error for people on standard error.
 pub(super) fn complain(message: &str, help: Option<&str>) {
+    observe::complained(message, help);
     output::say(&format!("error: {message}"));
     if let Some(help) = help {
         output::say(&format!("  help: {help}"));

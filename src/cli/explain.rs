@@ -10,17 +10,20 @@ use crate::reference::starter::wrapped;
 use crate::spec::schema::{KINDS, KindSchema};
 use crate::spec::suggest::closest;
 use crate::spec::workload::API_VERSION;
+use crate::validation::rules::{self, Rule};
 
-/// Explain a kind or a field of a kind: type, default, meaning, values, an example.
+/// Explain a kind, a field of a kind, or a code of a finding: type, default, meaning, values, an example.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cs explain                              # which kinds there are
   cs explain workload.spec
   cs explain workload.spec.rollout.canary
   cs explain nomadjob --recursive         # the names of all fields
+  cs explain port-twice                   # what a finding of cs validate means
   cs explain workload -o markdown         # the reference page")]
 pub(super) struct Arguments {
-    /// A kind in letters of any case, and the way to a field of it: KIND[.FIELD…]. Default: list the kinds.
+    /// A kind in letters of any case, and the way to a field of it: KIND[.FIELD…]. Or the code of a finding, e.g.
+    /// `port-twice`. Default: list the kinds.
     #[arg(value_name = "KIND.FIELD")]
     path: Option<String>,
     /// Show the names and types of everything below it instead of the next fields only.
@@ -50,7 +53,10 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
     };
     let (word, rest) = path.split_once('.').unwrap_or((path, ""));
     let Some(kind) = KindSchema::named(word) else {
-        return unknown_kind(word);
+        return rules::rule(path).map_or_else(
+            || unknown_kind(word),
+            |rule| code(context, rule, arguments.output),
+        );
     };
     let top = Field::of_kind(kind);
     let field = match top.find(rest) {
@@ -119,10 +125,38 @@ fn document(kind: &KindSchema, field: &Field) -> serde_json::Value {
     })
 }
 
+/// What a code of a finding means.
+fn code(context: &Context, rule: &Rule, format: Format) -> u8 {
+    match format {
+        Format::Markdown => {
+            return exit::usage(
+                "a reference page is that of a kind",
+                "all codes stand in docs/errors.md",
+            );
+        }
+        Format::Json => output::line(
+            &json!({ "code": rule.code, "description": rule.title, "fix": rule.fix }).to_string(),
+        ),
+        Format::Text => {
+            for (name, value) in [
+                ("CODE", rule.code),
+                ("MEANS", rule.title),
+                ("FIX", rule.fix),
+            ] {
+                let name = context.paint.bold(&format!("{name:9}"));
+                output::line(&format!("{name} {value}"));
+            }
+        }
+    }
+    0
+}
+
 fn unknown_kind(word: &str) -> u8 {
     let names = KINDS.map(|kind| kind.name);
     let known = format!("kinds: {}", names.join(", "));
-    let help = closest(word, names).map_or_else(
+    let codes = rules::groups().flat_map(|(_, rules)| rules);
+    let all = names.into_iter().chain(codes.map(|rule| rule.code));
+    let help = closest(word, all).map_or_else(
         || known.clone(),
         |meant| format!("did you mean `{meant}`? {known}"),
     );

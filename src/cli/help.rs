@@ -36,7 +36,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 7] = [
     ),
     (
         "Try it, and set up the shell",
-        &["demo", "dev", "completions", "man"],
+        &["demo", "dev", "completions", "man", "version"],
     ),
 ];
 

@@ -31,12 +31,14 @@ mod man;
 mod new;
 mod output;
 mod paint;
+mod panicked;
 mod plan;
 mod printer;
 mod progress;
 mod project;
 mod promote;
 mod reconcile;
+mod record;
 mod render;
 mod report;
 mod rollback;
@@ -51,6 +53,7 @@ mod status;
 mod table;
 mod up;
 mod validate;
+mod version;
 mod wait;
 mod why;
 
@@ -60,7 +63,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Environment;
+use crate::observe;
 use paint::Paint;
+use panicked::Owes;
 
 use crate::telemetry::{self, Color, Level, LogFormat};
 
@@ -69,6 +74,7 @@ use crate::telemetry::{self, Color, Level, LogFormat};
 #[command(
     name = "cs",
     version,
+    long_version = crate::version::LONG,
     about,
     propagate_version = true,
     disable_help_subcommand = true
@@ -147,7 +153,7 @@ enum Command {
     Deploy(deploy::Arguments),
     /// Build, push and deploy a project, and wait until it is healthy.
     Up(up::Arguments),
-    /// Explain a kind or a field of a kind.
+    /// Explain a kind, a field of a kind, or a code of a finding.
     Explain(explain::Arguments),
     /// Show, choose and edit the clusters of the config file.
     Context(context::Arguments),
@@ -174,6 +180,8 @@ enum Command {
     Dev(dev::Arguments),
     /// Show the whole loop on the embedded Nomad: a broken version, its cause, the repaired one, the events.
     Demo(demo::Arguments),
+    /// Show version, commit and target of this build, and the kinds it understands.
+    Version(version::Arguments),
 }
 
 impl Command {
@@ -196,6 +204,20 @@ struct Context {
 ///
 /// What still runs then, such as a look-up or a read that hangs, does not hold the process up.
 fn block_on(work: impl Future<Output = u8>) -> u8 {
+    on_runtime(exported(work))
+}
+
+/// Does some work, and sends its spans meanwhile and at its end, where they are wanted.
+async fn exported<T>(work: impl Future<Output = T>) -> T {
+    let exporting = observe::exporter().map(observe::Exporting::start);
+    let done = work.await;
+    if let Some(exporting) = exporting {
+        exporting.finish().await;
+    }
+    done
+}
+
+fn on_runtime(work: impl Future<Output = u8>) -> u8 {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -216,7 +238,7 @@ fn block_on(work: impl Future<Output = u8>) -> u8 {
 pub fn run() -> ExitCode {
     // Asked for by many a script, and answered before forty commands are described.
     if std::env::args_os().skip(1).eq(["--version"]) {
-        output::line(&format!("cs {}", env!("CARGO_PKG_VERSION")));
+        output::line(&format!("cs {}", crate::version::LONG));
         return ExitCode::SUCCESS;
     }
     let environment = Environment::of_process();
@@ -227,6 +249,10 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
+    panicked::prepare(match &cli.command {
+        Command::Reconcile(run) if !run.is_after_panic() => Owes::Announcement,
+        _ => Owes::Nothing,
+    });
     let no_color = environment.get("NO_COLOR").is_some();
     let stderr = std::io::stderr();
     let color = cli.global.color.applies_to(&stderr, no_color);
@@ -237,6 +263,7 @@ pub fn run() -> ExitCode {
         cli.global.log_level
     };
     telemetry::start(level, cli.global.log_format, color, progress::LogWriter);
+    observe::start(&environment);
     let dumb = environment.get("TERM").as_deref() == Some("dumb");
     let interactive = stderr.is_terminal() && !dumb && cli.global.log_format == LogFormat::Text;
     let on_stdout = cli.global.color.applies_to(&std::io::stdout(), no_color);
@@ -282,6 +309,7 @@ pub fn run() -> ExitCode {
         Command::Schema(arguments) => schema::run(&context, &arguments),
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments, color),
+        Command::Version(arguments) => version::run(&context, arguments),
     };
     ExitCode::from(code)
 }

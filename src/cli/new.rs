@@ -157,6 +157,13 @@ fn write(path: &Path, text: &str, force: bool) -> u8 {
     } else {
         options.create_new(true);
     }
+    // `specs/shop.yaml` in an empty folder is what the examples say.
+    if let Some(folder) = path.parent()
+        && let Err(error) = std::fs::create_dir_all(folder)
+    {
+        let message = format!("cannot make the folder {}: {error}", folder.display());
+        return exit::usage(message, "");
+    }
     let written = options
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()));

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::printer::Printer;
+use super::record::{Done, RecordArgs, Started, recorded};
 use super::signals::Signals;
 use super::{Context, exit, input, output, progress, report};
 use crate::clients::chain;
@@ -17,11 +18,12 @@ use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::{BadVariable, Environment};
 use crate::controller::log::Echo;
 use crate::controller::note::{Note, Notes, Phase};
-use crate::controller::run::{self, RunResult, Surroundings};
+use crate::controller::run::{self, PANICKED, RunResult, Surroundings};
 use crate::controller::warrant::Warrant;
 use crate::dispatch::ConvertOptions;
 use crate::dispatch::Task;
 use crate::events::{Announcer, AnnouncerConfig, InvalidPrefix, LogLimits, NatsConfig};
+use crate::observe::{self, Run};
 use crate::reconcile::Outcome;
 use crate::spec::Span;
 
@@ -46,12 +48,21 @@ pub(super) struct Arguments {
     /// Build even if there is an image of the same source and inputs; redeploy-repository always does.
     #[arg(long)]
     rebuild: bool,
-    /// Write the report to this file as well.
-    #[arg(long, value_name = "FILE")]
-    summary: Option<PathBuf>,
+    #[command(flatten)]
+    record: RecordArgs,
     /// How the run is shown on standard output.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
+    /// Only announce that the run before this one panicked.
+    #[arg(long, hide = true)]
+    after_panic: bool,
+}
+
+impl Arguments {
+    /// Whether a run that panicked is to be announced, and nothing else to be done.
+    pub(super) fn is_after_panic(&self) -> bool {
+        self.after_panic
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -62,22 +73,43 @@ enum Format {
 }
 
 pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            exit::complain(&format!("cannot start: {error}"), None);
-            return 1;
-        }
+    let given = Given::read(&context.environment, &arguments);
+    let params = given
+        .as_ref()
+        .ok()
+        .and_then(|given| given.params.as_deref());
+    let started = Started {
+        trace: params.and_then(observe::of_params),
+        ..Started::new("reconcile", "converged", &arguments.record)
     };
-    let result = runtime.block_on(reconcile(context, &arguments));
-    // A look-up or a read that hangs must not hold the process up.
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    match result {
-        Ok(ended) => conclude(&ended, &arguments),
-        Err(bad) => exit::usage(chain(&bad), ""),
+    recorded(context, &started, async {
+        let reconciled = match given {
+            Ok(given) => reconcile(context, &arguments, given).await,
+            Err(bad) => Err(bad.into()),
+        };
+        match reconciled {
+            Ok(ended) => conclude(ended, &arguments),
+            Err(bad) => exit::usage(chain(&bad), "").into(),
+        }
+    })
+}
+
+/// The task, as it was handed in.
+struct Given {
+    task: Option<String>,
+    params: Option<Vec<u8>>,
+}
+
+impl Given {
+    fn read(environment: &Environment, arguments: &Arguments) -> Result<Self, input::InputError> {
+        let task = arguments.task.clone();
+        Ok(Self {
+            task: task.or_else(|| environment.get("NOMAD_META_TASK")),
+            params: match &arguments.params {
+                Some(path) => Some(input::read(path)?),
+                None => environment.bytes("NOMAD_META_PARAMS"),
+            },
+        })
     }
 }
 
@@ -130,28 +162,35 @@ fn settings(environment: &Environment, arguments: &Arguments) -> Result<Settings
 /// Sets everything up, runs the task, shows progress meanwhile.
 ///
 /// Only settings without which nobody can be told end it early; any other problem is announced as the run's end.
-async fn reconcile(context: &Context, arguments: &Arguments) -> Result<Ended, CannotBegin> {
+async fn reconcile(
+    context: &Context,
+    arguments: &Arguments,
+    Given { task, params }: Given,
+) -> Result<Ended, CannotBegin> {
     let environment = &context.environment;
-    let task = arguments
-        .task
-        .clone()
-        .or_else(|| environment.get("NOMAD_META_TASK"));
-    let params = match &arguments.params {
-        Some(path) => Some(input::read(path)?),
-        None => environment.bytes("NOMAD_META_PARAMS"),
-    };
     // Not before the params are read: a wait for standard input may be interrupted.
     let signals = Signals::catch();
     let announcer = announcer(environment)?;
-    if arguments.output == Format::Text {
+    if arguments.output == Format::Text && !arguments.after_panic {
         banner(task.as_deref());
     }
+    debug_assert!(
+        arguments.after_panic || environment.get("CS_TEST_PANIC").is_none(),
+        "asked to panic"
+    );
     let cancel = CancellationToken::new();
     let signals = tokio::spawn(cancel_on_signal(signals, cancel.clone()));
     let (task, params) = (task.as_deref(), params.as_deref());
     let printer = prints_log(environment, arguments.output).then(Printer::start);
     let result = match settings(environment, arguments) {
-        Err(bad) => run::refuse_run(chain(&bad), task, params, &announcer, &cancel).await,
+        Err(bad) => {
+            let outcome = Outcome::Usage(chain(&bad));
+            run::refuse_run(outcome, task, params, &announcer, &cancel).await
+        }
+        Ok(_) if arguments.after_panic => {
+            let outcome = Outcome::Failed(PANICKED.to_owned());
+            run::refuse_run(outcome, task, params, &announcer, &cancel).await
+        }
         Ok(settings) => {
             let (notes, received) = Notes::channel();
             let (echo, said) = if printer.is_some() {
@@ -180,11 +219,11 @@ async fn reconcile(context: &Context, arguments: &Arguments) -> Result<Ended, Ca
             tokio::join!(biased; work, shown, repeat(said, printer)).0
         }
     };
-    signals.abort();
     let is_heard = match printer {
         Some(printer) => printer.finish().await,
         None => true,
     };
+    signals.abort();
     Ok(Ended { result, is_heard })
 }
 
@@ -293,34 +332,34 @@ async fn cancel_on_signal(mut signals: Signals, cancel: CancellationToken) {
     signals.first().await;
     tracing::warn!("told to stop: announcing and delivering what is left");
     cancel.cancel();
+    // Still heard: a second one changes nothing.
+    std::future::pending().await
 }
 
-/// Prints the end of a run and returns its exit code.
-fn conclude(ended: &Ended, arguments: &Arguments) -> u8 {
+/// Prints the end of a run.
+fn conclude(ended: Ended, arguments: &Arguments) -> Done {
     let result = &ended.result;
-    let report = report::run::RunReport::new(result).line();
     match arguments.output {
-        Format::Json | Format::Ndjson => output::json(&report),
+        Format::Json | Format::Ndjson => {
+            let run = Run::current().expect("a command is recorded");
+            output::json(&report::run::RunReport::of_task(result, &run).line());
+        }
         Format::Text if ended.is_heard => closing_lines(result),
         Format::Text => {}
-    }
-    if let Some(path) = &arguments.summary
-        && let Err(error) = std::fs::write(path, format!("{report}\n"))
-    {
-        exit::warn(&format!(
-            "cannot write the summary to {}: {error}",
-            path.display()
-        ));
     }
     let undelivered = run::undelivered(&result.delivery);
     // When nothing worse happened it is the error itself.
     if !result.delivery.pending.is_empty() && undelivered != result.outcome.message() {
         exit::warn(&undelivered);
     }
-    if result.outcome.is_success() {
+    let code = if result.outcome.is_success() {
         0
     } else {
         exit::fail(&result.outcome)
+    };
+    Done {
+        code,
+        result: Some(Box::new(ended.result)),
     }
 }
 

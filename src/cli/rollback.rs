@@ -4,8 +4,9 @@ use super::attend::{WaitArgs, attend, help, namespace_flag};
 use super::cluster::ClusterArgs;
 use super::confirm::{Harm, confirm};
 use super::history::change_line;
+use super::record::{RecordArgs, Started, recorded};
 use super::report::status::{JobEntry, StatusReport};
-use super::{Context, answer, block_on, exit, output};
+use super::{Context, answer, exit, output};
 use crate::clients::nomad::client::NomadClient;
 use crate::controller::act;
 use crate::ids::JobId;
@@ -42,6 +43,8 @@ pub(super) struct Arguments {
     no_wait: bool,
     #[command(flatten)]
     wait: WaitArgs,
+    #[command(flatten)]
+    record: RecordArgs,
     /// How the end is told.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
@@ -54,7 +57,8 @@ enum Format {
 }
 
 pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
-    block_on(async {
+    let started = Started::new("rollback", "converged", &arguments.record);
+    recorded(context, &started, async {
         let nomad = match arguments.cluster.client(context) {
             Ok(nomad) => nomad,
             Err(code) => return code,

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Context, exit, output, report};
+use crate::committed::{self, in_debug};
 use crate::spec::schema::{self, KINDS, KindSchema};
 use crate::spec::suggest::closest;
 
@@ -42,100 +43,113 @@ struct ReportSchema {
     about: &'static str,
     /// Below `schemas/reports/`.
     file: &'static str,
-    render: fn() -> String,
+    make: Option<fn() -> String>,
+}
+
+impl ReportSchema {
+    /// Below `schemas/`.
+    fn file(&self) -> String {
+        format!("reports/{}", self.file)
+    }
 }
 
 /// Every report that commands print as JSON.
-const REPORTS: &[ReportSchema] = &[
+static REPORTS: &[ReportSchema] = &[
     ReportSchema {
         name: "run-report",
         about: "what `cs reconcile -o json` prints",
         file: "run.json",
-        render: report::run::run_schema,
+        make: in_debug(report::run::run_schema),
     },
     ReportSchema {
         name: "runner-setup-report",
         about: "what `cs runner setup -o json` prints",
         file: "runner-setup.json",
-        render: report::runner::setup_schema,
+        make: in_debug(report::runner::setup_schema),
     },
     ReportSchema {
         name: "runner-submit-report",
         about: "what `cs runner submit -o json` prints",
         file: "runner-submit.json",
-        render: report::runner::submit_schema,
+        make: in_debug(report::runner::submit_schema),
     },
     ReportSchema {
         name: "runner-status-report",
         about: "what `cs runner status -o json` prints",
         file: "runner-status.json",
-        render: report::runner::status_schema,
+        make: in_debug(report::runner::status_schema),
     },
     ReportSchema {
         name: "plan-report",
         about: "what `cs plan` and `cs diff -o json` print",
         file: "plan.json",
-        render: report::plan::plan_schema,
+        make: in_debug(report::plan::plan_schema),
     },
     ReportSchema {
         name: "apply-report",
         about: "what `cs apply -o json` prints",
         file: "apply.json",
-        render: report::apply::apply_schema,
+        make: in_debug(report::apply::apply_schema),
     },
     ReportSchema {
         name: "build-report",
         about: "what `cs build -o json` prints",
         file: "build.json",
-        render: report::image::build_schema,
+        make: in_debug(report::image::build_schema),
     },
     ReportSchema {
         name: "deploy-report",
         about: "what `cs deploy` and `cs up -o json` print",
         file: "deploy.json",
-        render: report::image::deploy_schema,
+        make: in_debug(report::image::deploy_schema),
     },
     ReportSchema {
         name: "init-report",
         about: "what `cs init -o json` prints",
         file: "init.json",
-        render: report::init::init_schema,
+        make: in_debug(report::init::init_schema),
     },
     ReportSchema {
         name: "validation-report",
         about: "what `cs validate -o json` prints",
         file: "validation.json",
-        render: report::validation::validation_schema,
+        make: in_debug(report::validation::validation_schema),
     },
     ReportSchema {
         name: "status-report",
         about: "what `cs status`, `cs why`, `cs wait` and their like print",
         file: "status.json",
-        render: report::status::status_schema,
+        make: in_debug(report::status::status_schema),
     },
     ReportSchema {
         name: "log-line",
         about: "a line of `cs logs -o json`",
         file: "log-line.json",
-        render: report::status::log_line_schema,
+        make: in_debug(report::status::log_line_schema),
     },
     ReportSchema {
         name: "context-report",
         about: "what `cs context list -o json` prints",
         file: "context.json",
-        render: report::contexts::contexts_schema,
+        make: in_debug(report::contexts::contexts_schema),
     },
     ReportSchema {
         name: "connection-report",
         about: "what `cs context show -o json` prints",
         file: "connection.json",
-        render: report::contexts::settings_schema,
+        make: in_debug(report::contexts::settings_schema),
     },
     ReportSchema {
         name: "doctor-report",
         about: "what `cs doctor -o json` prints",
         file: "doctor.json",
-        render: report::doctor::doctor_schema,
+        make: in_debug(report::doctor::doctor_schema),
+    },
+    ReportSchema {
+        name: "version-report",
+        about: "what `cs version -o json` prints",
+        file: "version.json",
+        make: in_debug(report::version::version_schema),
     },
 ];
 
@@ -175,13 +189,16 @@ fn render(name: &str) -> Option<String> {
         return Some(crate::server::openapi::document());
     }
     if let Some(kind) = KindSchema::named(name) {
-        return Some(schema::rendered(&kind.schema()));
+        return Some(kind.text());
     }
     let plain = |name: &str| name.replace('-', "").to_ascii_lowercase();
     let report = REPORTS
         .iter()
         .find(|report| plain(report.name) == plain(name))?;
-    Some((report.render)())
+    match report.make {
+        Some(make) => Some(make()),
+        None => committed::text(&report.file()),
+    }
 }
 
 fn unknown(name: &str) -> u8 {
@@ -211,7 +228,7 @@ fn entries() -> Vec<Entry> {
     });
     let reports = REPORTS.iter().map(|report| Entry {
         name: report.name.to_owned(),
-        file: format!("reports/{}", report.file),
+        file: report.file(),
         about: report.about.to_owned(),
     });
     let openapi = Entry {
@@ -248,5 +265,24 @@ fn list(context: &Context, format: Format) {
             "{:names$}  {:files$}  {}",
             entry.name, entry.file, entry.about
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_is_committed_under_its_name() {
+        for entry in entries() {
+            let committed = committed::text(&entry.file);
+            let made = render(&entry.name).unwrap();
+            assert!(
+                committed.as_deref() == Some(&*made),
+                "schemas/{} is stale: cargo run -- schema {} > schemas/{0}",
+                entry.file,
+                entry.name
+            );
+        }
     }
 }

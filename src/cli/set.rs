@@ -17,6 +17,7 @@ use crate::controller::set::remember::Remember;
 use crate::ids::OwnerId;
 use crate::inventory::Store;
 use crate::manifests::Loaded;
+use crate::observe;
 use crate::set::Wanted;
 use crate::set::plan::Allowed;
 use crate::set::prune::PruneLimit;
@@ -93,7 +94,8 @@ impl SetArgs {
     ) -> Result<Ready, u8> {
         let owner = self.cluster.owner(context, self.owner.as_ref())?;
         let nomad = self.cluster.client(context)?;
-        let (set, is_complete) = read(context, &self.sources, &nomad, &owner, on_failure).await?;
+        let reading = read(context, &self.sources, &nomad, &owner, on_failure);
+        let (set, is_complete) = observe::step("read", reading).await?;
         let state_dir = context.environment.state_dir();
         let remember = open(&nomad, &owner, &state_dir).await?;
         let options = PlanOptions {
@@ -106,7 +108,8 @@ impl SetArgs {
             is_complete,
             asks_scheduler,
         };
-        let planned = plan(&nomad, &set, &remember, options).await?;
+        let planning = plan(&nomad, &set, &remember, options);
+        let planned = observe::step("plan", planning).await?;
         let about = About {
             owner,
             cluster: self.cluster.described(&nomad),

@@ -5,6 +5,7 @@ use super::build::Format;
 use super::deploy::{Task, run_task};
 use super::project::rollout::DeployArgs;
 use super::project::{BuildArgs, ProjectArgs};
+use super::record::RecordArgs;
 
 /// Builds the images of a project, pushes them, deploys them, and waits until the jobs are healthy.
 ///
@@ -29,6 +30,8 @@ pub(super) struct Arguments {
     /// Show what would be built and done, and end.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    record: RecordArgs,
     /// How the result is written.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
@@ -42,6 +45,7 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
         builds: true,
         image: arguments.image,
         is_dry: arguments.dry_run,
+        record: arguments.record,
         format: arguments.output,
     };
     run_task(context, task)

@@ -2,8 +2,9 @@
 
 use super::attend::{WaitArgs, attend, help};
 use super::cluster::ClusterArgs;
+use super::record::{RecordArgs, Started, recorded};
 use super::report::status::{JobEntry, StatusReport};
-use super::{Context, answer, block_on, exit, output};
+use super::{Context, answer, exit, output};
 use crate::clients::nomad::client::NomadClient;
 use crate::clients::nomad::error::Disposition;
 use crate::ids::JobId;
@@ -36,6 +37,8 @@ pub(super) struct Arguments {
     until: State,
     #[command(flatten)]
     wait: WaitArgs,
+    #[command(flatten)]
+    record: RecordArgs,
     /// How the end is told.
     #[arg(short, long, value_enum, default_value = "text")]
     output: Format,
@@ -67,7 +70,8 @@ impl State {
 }
 
 pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
-    block_on(async {
+    let started = Started::new("wait", "converged", &arguments.record);
+    recorded(context, &started, async {
         let nomad = match arguments.cluster.client(context) {
             Ok(nomad) => nomad,
             Err(code) => return code,

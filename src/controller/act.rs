@@ -4,6 +4,7 @@ use crate::clients::nomad::calls::jobs::Submission;
 use crate::clients::nomad::client::NomadClient;
 use crate::clients::nomad::error::NomadError;
 use crate::ids::{JobId, ModifyIndex};
+use crate::observe::{self, Kind, Span};
 use crate::reconcile::plan::Action;
 
 use super::note::{Note, Notes};
@@ -30,9 +31,42 @@ pub async fn act(
     submission: Option<&Submission>,
     notes: &Notes,
 ) -> Result<Done, NomadError> {
+    let span = observe::span(name(action), Kind::Internal);
+    span.set("nomad.job.id", id.as_str());
+    let done = observe::within(
+        span.clone(),
+        carry_out(nomad, id, action, submission, notes, &span),
+    );
+    done.await
+}
+
+/// What a trace calls an action.
+const fn name(action: &Action) -> &'static str {
+    match action {
+        Action::Register { .. } => "register",
+        Action::Stop { .. } => "stop",
+        Action::Revert { .. } => "revert",
+        Action::Purge { .. } => "purge",
+    }
+}
+
+async fn carry_out(
+    nomad: &NomadClient,
+    id: &JobId,
+    action: &Action,
+    submission: Option<&Submission>,
+    notes: &Notes,
+    span: &Span,
+) -> Result<Done, NomadError> {
+    let failed = |error: NomadError| {
+        span.fail("failed");
+        error
+    };
     match action {
         Action::Register { job, expected, .. } => {
-            let reply = nomad.register(job, *expected, submission).await?;
+            let reply = nomad.register(job, *expected, submission).await;
+            let reply = reply.map_err(failed)?;
+            span.set("nomad.job.modify_index", reply.job_modify_index.0);
             notes.send(Note::Registered {
                 job: id.clone(),
                 index: reply.job_modify_index,
@@ -41,7 +75,7 @@ pub async fn act(
             Ok(Done::Registered(reply.job_modify_index))
         }
         Action::Stop { job } => {
-            nomad.deregister(job, false).await?;
+            nomad.deregister(job, false).await.map_err(failed)?;
             notes.send(Note::Stopped { job: job.clone() });
             Ok(Done::Removed)
         }
@@ -50,7 +84,8 @@ pub async fn act(
             version,
             current,
         } => {
-            nomad.revert(job, *version, Some(*current)).await?;
+            let reverted = nomad.revert(job, *version, Some(*current)).await;
+            reverted.map_err(failed)?;
             notes.send(Note::Reverted {
                 job: job.clone(),
                 version: *version,
@@ -58,7 +93,7 @@ pub async fn act(
             Ok(Done::Reverted)
         }
         Action::Purge { job } => {
-            nomad.deregister(job, true).await?;
+            nomad.deregister(job, true).await.map_err(failed)?;
             notes.send(Note::Purged { job: job.clone() });
             Ok(Done::Removed)
         }

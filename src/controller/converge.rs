@@ -20,6 +20,7 @@ use crate::clients::nomad::error::{Disposition, NomadError};
 use crate::clients::nomad::types::JobHead;
 use crate::clients::nomad::watch::Watcher;
 use crate::ids::JobId;
+use crate::observe as record;
 use crate::reconcile::cause::{first_cause, one_line};
 use crate::reconcile::health::Progress;
 use crate::reconcile::plan::{Action, Goal, Memory, Next, Plan, plan};
@@ -37,6 +38,9 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::fro
 /// Nomad stores a failed allocation, and in a second transaction the evaluation that may replace it. Microseconds as a
 /// rule; on an overloaded server a whole look fitted between.
 const DOUBT: Duration = Duration::from_millis(500);
+
+/// Longest wait for Nomad's version, which only a report wants.
+const VERSION_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Everything that one convergence needs.
 pub struct Converge<'a> {
@@ -157,11 +161,26 @@ impl Converge<'_> {
             watcher: None,
             seen: None,
         };
-        let outcome = self.turns(goal, &mut turns, on_standing).await;
+        let work = self.turns(goal, &mut turns, on_standing);
+        let (outcome, ()) = tokio::join!(work, self.ask_version());
         Ended {
             outcome,
             seen: turns.seen,
             wrote: turns.tried,
+        }
+    }
+
+    /// Asks Nomad what it is, where somebody wants to read it and nobody has asked before.
+    async fn ask_version(&self) {
+        if !record::wants_nomad_version() {
+            return;
+        }
+        let asked = self.nomad.agent_self().into_future();
+        // A cluster that does not tell is no trouble.
+        if let Ok(Ok(read)) = tokio::time::timeout(VERSION_PATIENCE, asked).await
+            && let Some(version) = read.value.version()
+        {
+            record::nomad_version(version);
         }
     }
 
@@ -232,6 +251,7 @@ impl Converge<'_> {
         };
         if let Some(job) = look.observed.job.present() {
             turns.seen = Some(job.head.clone());
+            record::seen(goal.id(), job.head.version, job.head.job_modify_index);
         }
         let plan = plan(goal, &look.observed, &turns.memory);
         self.explain(goal, &look, &plan, turns);

@@ -458,7 +458,7 @@ impl Deployment<'_> {
                     .line(LogPhase::Deploy, LogStream::Stdout, &line)
                     .await;
             }
-            self.surroundings.notes.send(note);
+            self.surroundings.notes.pass_on(note);
         }
     }
 

@@ -60,7 +60,11 @@ impl Hub {
             resume: None,
             all_namespaces,
         };
-        let task = tokio::spawn(follow(nomad.clone(), query, Arc::clone(&shared)));
+        let task = tokio::spawn(crate::observe::handed_on(follow(
+            nomad.clone(),
+            query,
+            Arc::clone(&shared),
+        )));
         Self { shared, task }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::ids::{DeploymentId, JobId, ModifyIndex};
+use crate::observe;
 use crate::reconcile::Outcome;
 use crate::reconcile::cause::one_line;
 use crate::reconcile::health::Progress;
@@ -214,6 +215,12 @@ impl Notes {
 
     /// Tells whoever looks on.
     pub fn send(&self, note: Note) {
+        observe::noted(&note);
+        self.pass_on(note);
+    }
+
+    /// The same for a note that was sent before, to somebody who passes it on.
+    pub(super) fn pass_on(&self, note: Note) {
         // A receiver that is gone has seen enough.
         let _ = self.0.send(note);
     }

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use super::deploy;
 use super::destroy;
 use super::image::Image;
 use super::log::{DeploymentLog, Echo};
-use super::note::{Note, Notes, Phase};
+use super::note::{Notes, Phase};
 use super::warrant::Warrant;
 use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::Environment;
@@ -22,6 +21,7 @@ use crate::dispatch::{
     TaskError, convert, params, readable_ids,
 };
 use crate::events::{Announcer, Delivery, DeploymentKind, LogStream, Phase as LogPhase};
+use crate::observe::{self, Kind};
 use crate::reconcile::Outcome;
 use crate::spec::Workload;
 
@@ -85,7 +85,7 @@ pub struct JobResult {
     pub log_tail: Vec<String>,
 }
 
-/// What a run that panicked ends with.
+/// What a run that panicked ends with, announced by the process after it.
 pub const PANICKED: &str = "internal error: the run panicked; this is a bug in cs";
 
 /// Longest wait for events at the end of a run.
@@ -95,7 +95,7 @@ const DELIVERY: Duration = Duration::from_secs(10);
 /// The same after a signal: Nomad kills a task 5 s after it asked by default.
 const DELIVERY_WHEN_CANCELLED: Duration = Duration::from_secs(3);
 
-/// Carries out a task. Never panics and always ends with a result.
+/// Carries out a task. Always ends with a result.
 pub async fn run(
     task_text: Option<&str>,
     params_text: Option<&[u8]>,
@@ -104,16 +104,24 @@ pub async fn run(
     let began = Instant::now();
     let announcer = surroundings.announcer.clone();
     let cancel = surroundings.cancel.clone();
-    let result = match prepare(task_text, params_text, &surroundings.convert) {
+    let prepared = {
+        let span = observe::span("convert", Kind::Internal);
+        let prepared = prepare(task_text, params_text, &surroundings.convert);
+        if let Err(refused) = &prepared {
+            span.fail(refused.outcome.word());
+        }
+        prepared
+    };
+    let result = match prepared {
         Ok(prepared) => carry_out(prepared, surroundings).await,
         Err(refused) => refuse(*refused, &announcer).await,
     };
     deliver(result, &announcer, &cancel, began).await
 }
 
-/// Ends a run that cannot begin because a setting makes no sense: whoever waits for it hears of it.
+/// Ends a run that cannot begin because a setting makes no sense, or that broke: whoever waits for it hears of it.
 pub async fn refuse_run(
-    reason: String,
+    outcome: Outcome,
     task_text: Option<&str>,
     params_text: Option<&[u8]>,
     announcer: &Announcer,
@@ -121,7 +129,7 @@ pub async fn refuse_run(
 ) -> RunResult {
     let refused = Refused {
         task: task_text.and_then(|text| text.parse().ok()),
-        outcome: Outcome::Usage(reason),
+        outcome,
         ids: params_text.and_then(readable_ids),
     };
     let began = Instant::now();
@@ -196,11 +204,13 @@ async fn deliver(
     } else {
         DELIVERY
     };
-    result.delivery = announcer.finish(patience).await;
+    let span = observe::span("announce", Kind::Internal);
+    result.delivery = observe::within(span, announcer.finish(patience)).await;
     if !result.delivery.pending.is_empty() && result.outcome.is_success() {
         result.outcome = Outcome::Failed(undelivered(&result.delivery));
     }
     result.duration = began.elapsed();
+    observe::ended(&result.outcome);
     result
 }
 
@@ -332,31 +342,12 @@ async fn announce_failure(
 async fn carry_out(prepared: Prepared, surroundings: Surroundings) -> RunResult {
     match prepared {
         Prepared::Deploy { workload, context } => {
+            observe::set_of_run("cs.deployment.id", context.ids.deployment_id.as_str());
+            observe::set_of_run("nomad.job.id", context.job_id.as_str());
             let task = context.task;
             let ids = context.ids.clone();
-            let job = context.job_id.to_string();
-            let announcer = surroundings.announcer.clone();
-            let notes = surroundings.notes.clone();
-            let warrant = surroundings.warrant.clone();
-            // A panic is our fault; the platform must not wait for its end in vain.
-            let work = deploy::deploy(*workload, *context, surroundings).in_current_span();
-            let result = match tokio::spawn(work).await {
-                Ok(result) => result,
-                Err(_) => {
-                    let outcome = Outcome::Failed(PANICKED.to_owned());
-                    notes.send(Note::Warning(outcome.message()));
-                    if warrant.may_end(&outcome).await {
-                        announce_failure(&announcer, &ids, deploy::kind(task), PANICKED).await;
-                    }
-                    JobResult {
-                        job,
-                        outcome,
-                        failed_in: None,
-                        image: None,
-                        log_tail: Vec::new(),
-                    }
-                }
-            };
+            // Large, and the stack of whoever waits is not.
+            let result = Box::pin(deploy::deploy(*workload, *context, surroundings)).await;
             RunResult {
                 task: Some(task),
                 deployment: Some(ids.deployment_id.to_string()),

@@ -43,6 +43,22 @@ pub fn readable_ids(text: &[u8]) -> Option<EventIds> {
     })
 }
 
+/// Returns `traceparent` and `tracestate` of params, where they can be read: the trace that a run belongs to. Optional, and
+/// nothing else depends on them.
+#[must_use]
+pub fn readable_trace(text: &[u8]) -> Option<(String, Option<String>)> {
+    let json = decode(text).ok()?;
+    // Params that do not mention it are not read once more.
+    if !json.contains("traceparent") {
+        return None;
+    }
+    let entries = salvage(&json);
+    let ignored = Problems::default();
+    let top = Object::top(&entries, &ignored);
+    let parent = not_empty(top.text("traceparent"))?;
+    Some((parent, not_empty(top.text("tracestate"))))
+}
+
 pub(super) fn not_empty(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
@@ -57,6 +73,23 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
+
+    #[test]
+    fn a_trace_is_read_however_params_are_encoded_and_is_never_missed() {
+        let json = r#"{"traceparent":"00-a-b-01","tracestate":"c=d","jobId":7,"broken""#;
+        let expected = Some(("00-a-b-01".to_owned(), Some("c=d".to_owned())));
+        assert_eq!(readable_trace(json.as_bytes()), expected);
+        assert_eq!(readable_trace(STANDARD.encode(json).as_bytes()), expected);
+        for none in [
+            "{}",
+            r#"{"traceparent":""}"#,
+            r#"{"traceparent":7}"#,
+            "",
+            "nonsense",
+        ] {
+            assert_eq!(readable_trace(none.as_bytes()), None, "{none}");
+        }
+    }
 
     const IDS: &str = r#""deploymentJobId":"456","deploymentId":"dep-1","serviceId":"svc-1","userId":"0","ownerId":7"#;
 

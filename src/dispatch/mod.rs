@@ -17,7 +17,7 @@ pub mod task;
 
 pub use convert::{ConvertOptions, Converted, convert, to_yaml};
 pub use error::{ErrorKind, ParamsError, Problem};
-pub use ids::{EventIds, readable_ids};
+pub use ids::{EventIds, readable_ids, readable_trace};
 pub use params::{DeployParams, DestroyParams, Params, parse};
 pub use run::{DeployPlatform, RunContext};
 pub use task::{Task, TaskError};

@@ -286,7 +286,7 @@ impl Inner {
             stop: self.stop.clone(),
             acknowledged: self.acknowledged.clone(),
         };
-        tokio::spawn(courier.run())
+        tokio::spawn(crate::observe::handed_on(courier.run()))
     }
 
     /// Whether the shared ledger has the end of this log.

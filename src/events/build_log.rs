@@ -304,6 +304,7 @@ impl BuildLog {
             id: prefix.join(&id),
             subject: Subject::build_log(prefix, &identity.deployment_id),
             payload: to_json(&payload),
+            trace: crate::observe::here(),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::outbox::{Entry, Head, Outbox, OutboxError};
 use super::queue::{Next, Place, Queue, QueuedEvent};
 use super::sink::{Disposition, EventSink, PublishFailure, SinkError};
 use crate::clients::chain;
+use crate::observe::{self, Kind};
 
 /// First and longest wait between two attempts.
 ///
@@ -149,7 +150,8 @@ impl<S: EventSink> Courier<S> {
     }
 
     async fn send_lines(&mut self, lines: &[Message], backoff: &mut Backoff) -> Step {
-        let (accepted, failure) = match self.sink.publish(lines).await {
+        let published = self.sink.publish(lines).await;
+        let (accepted, failure) = match published {
             Ok(()) => (lines.len(), None),
             Err(PublishFailure {
                 acknowledged,
@@ -158,6 +160,7 @@ impl<S: EventSink> Courier<S> {
         };
         if accepted > 0 {
             self.accepted(backoff);
+            account("log", &lines[..accepted]);
             self.queue.pop_lines(accepted);
         }
         let Some(error) = failure else {
@@ -175,7 +178,7 @@ impl<S: EventSink> Courier<S> {
         match &event.place {
             Place::Memory(message) => {
                 let message = message.clone();
-                match self.sink.publish(std::slice::from_ref(&message)).await {
+                match self.publish(&message).await {
                     Ok(()) => {
                         self.accepted(backoff);
                         self.progress.sent.fetch_add(1, Ordering::Relaxed);
@@ -221,8 +224,7 @@ impl<S: EventSink> Courier<S> {
         entry: Entry,
         backoff: &mut Backoff,
     ) -> Step {
-        let published = self.sink.publish(std::slice::from_ref(&entry.message));
-        if let Err(failure) = published.await {
+        if let Err(failure) = self.publish(&entry.message).await {
             let message = entry.message.clone();
             if failure.error.disposition() == Disposition::GiveUp
                 && let Some(outbox) = self.outbox.clone()
@@ -279,6 +281,28 @@ impl<S: EventSink> Courier<S> {
         }
     }
 
+    /// Sends one event, with a span of its own below that of what it tells of.
+    async fn publish(&mut self, message: &Message) -> Result<(), PublishFailure> {
+        let name = format!("send {}", message.subject.kind());
+        let span = observe::span_below(message.trace.as_deref(), name, Kind::Producer);
+        span.set("messaging.operation.name", "send");
+        span.set("messaging.operation.type", "send");
+        span.set("messaging.system", S::SYSTEM);
+        span.set("messaging.destination.name", message.subject.as_str());
+        span.set("messaging.message.id", message.id.as_str());
+        span.set("messaging.message.body.size", message.payload.len() as u64);
+        let sent = Message {
+            trace: span.context().or_else(|| message.trace.clone()),
+            ..message.clone()
+        };
+        let published = self.sink.publish(std::slice::from_ref(&sent)).await;
+        match &published {
+            Ok(()) => account("event", std::slice::from_ref(message)),
+            Err(_) => span.fail("not-acknowledged"),
+        }
+        published
+    }
+
     /// Waits as the error demands.
     async fn react(&mut self, error: &SinkError, backoff: &mut Backoff) -> Step {
         self.trouble(&chain(error));
@@ -286,6 +310,7 @@ impl<S: EventSink> Courier<S> {
             self.queue.give_up_lines();
             return Step::Stalled;
         }
+        observe::retry("nats");
         backoff.wait().await;
         Step::Next
     }
@@ -368,6 +393,15 @@ impl<S: EventSink> Courier<S> {
             );
         }
     }
+}
+
+/// Keeps account of messages that were acknowledged.
+fn account(kind: &'static str, messages: &[Message]) {
+    observe::published(kind, messages.len());
+    observe::bytes(
+        kind,
+        messages.iter().map(|message| message.payload.len()).sum(),
+    );
 }
 
 /// Runs file system calls where they may block. They run to their end even if nobody waits any more.

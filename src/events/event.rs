@@ -3,12 +3,15 @@
 //! Key order and omissions are part of the wire contract (2.3 to 2.7), so payloads are structs whose fields stand in
 //! that order. Nothing here sends anything.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::subject::{Subject, SubjectPrefix};
 use crate::ids::DeploymentId;
+use crate::observe::{self, TraceContext};
 
 /// Something the platform must learn, once.
 ///
@@ -109,6 +112,8 @@ pub struct Message {
     pub subject: Subject,
     /// JSON.
     pub payload: Bytes,
+    /// The trace that it belongs to: goes with it as headers, and is no part of what makes it the same message.
+    pub trace: Option<Arc<TraceContext>>,
 }
 
 impl Event {
@@ -119,6 +124,7 @@ impl Event {
             id: prefix.join(&self.id()),
             subject: self.subject(prefix),
             payload: self.payload(),
+            trace: observe::here(),
         }
     }
 

@@ -18,6 +18,7 @@ use super::event::Message;
 use super::sink::{EventSink, PublishFailure, SinkError};
 use super::subject::Subject;
 use crate::clients::chain;
+use crate::observe;
 use crate::secret::{SafeUrl, Secret};
 
 /// Longest wait for a flush after an acknowledged publish, unless `NATS_FLUSH_TIMEOUT` says otherwise.
@@ -370,6 +371,7 @@ impl Link {
         for message in messages {
             let publish = PublishMessage::build()
                 .payload(message.payload.clone())
+                .headers(observe::message_headers(message.trace.as_deref()))
                 .message_id(&message.id);
             let subject = message.subject.as_str().to_owned();
             match self.context.send_publish(subject, publish).await {

@@ -321,6 +321,7 @@ mod tests {
             id: id.to_owned(),
             subject: Subject::job_destroyed(&SubjectPrefix::default()),
             payload: "{}".into(),
+            trace: None,
         }
     }
 

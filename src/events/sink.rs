@@ -7,6 +7,9 @@ use super::nats::NatsError;
 
 /// Takes messages and says when they are safe.
 pub trait EventSink: Send + 'static {
+    /// What traces call it.
+    const SYSTEM: &'static str = "nats";
+
     /// Makes the sink ready, if it is not. Called ahead of the first message, so that the first one need not wait.
     ///
     /// # Errors

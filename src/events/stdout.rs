@@ -41,6 +41,8 @@ fn line(message: &Message) -> Vec<u8> {
 }
 
 impl EventSink for StdoutSink {
+    const SYSTEM: &'static str = "stdout";
+
     async fn open(&mut self) -> Result<(), SinkError> {
         Ok(())
     }

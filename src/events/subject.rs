@@ -107,6 +107,15 @@ impl Subject {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The subject without what differs from deployment to deployment.
+    pub(super) fn kind(&self) -> &str {
+        const LOG_END: &str = "build.log.end";
+        match self.0.find(LOG_END) {
+            Some(at) => &self.0[..at + LOG_END.len()],
+            None => &self.0,
+        }
+    }
 }
 
 impl fmt::Display for Subject {

@@ -276,6 +276,7 @@ impl Loading<'_> {
         }
         self.leave_out(&unit, &overlays);
         let before = self.loaded.findings.len();
+        let policies_before = self.loaded.policies.len();
         self.loaded.findings.append(&mut unit.findings);
         let mut holds_something = false;
         for (candidate, read) in unit.files.iter().zip(contents) {
@@ -300,7 +301,9 @@ impl Loading<'_> {
         let is_globbed_file = unit.files.iter().any(|file| file.met == Met::Globbed)
             || (unit.files.is_empty() && unit.folder.is_none());
         if !holds_something && self.loaded.findings.len() == before && !is_globbed_file {
-            self.loaded.findings.push(no_documents(&unit, &overlays));
+            let has_policies = self.loaded.policies.len() > policies_before;
+            let finding = no_documents(&unit, &overlays, has_policies);
+            self.loaded.findings.push(finding);
         }
         Ok(())
     }
@@ -404,9 +407,13 @@ fn overlay_folders<'f>(files: &'f [Candidate], contents: &[FileRead]) -> BTreeSe
         .collect()
 }
 
-fn no_documents(unit: &Unit, overlays: &BTreeSet<&Path>) -> Diagnostic {
-    let message = format!("{} holds no document", unit.shown);
+fn no_documents(unit: &Unit, overlays: &BTreeSet<&Path>, has_policies: bool) -> Diagnostic {
+    let message = match has_policies {
+        true => format!("{} holds policies and no document", unit.shown),
+        false => format!("{} holds no document", unit.shown),
+    };
     let help = match overlays.first() {
+        _ if has_policies => "name the specs that they are about as well",
         Some(_) => "it holds overlays; name the folder of one",
         None if unit.folder.is_some() => {
             "a folder is read for *.yaml, *.yml, *.nomad.hcl, *.nomad and *.nomad.json"

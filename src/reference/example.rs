@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::spec::parse;
 use crate::spec::schema::KindSchema;
+use crate::spec::single;
 
 use super::starter;
 
@@ -83,7 +84,7 @@ fn files(kind: &KindSchema) -> Vec<(String, String)> {
 }
 
 fn documents(text: &str) -> Vec<Value> {
-    serde_saphyr::from_multiple(text).unwrap_or_default()
+    single::values(text).unwrap_or_default()
 }
 
 fn is_of(document: &Value, kind: &KindSchema) -> bool {

@@ -17,6 +17,7 @@ use super::state::Shared;
 use super::{body, rollouts};
 use crate::bridge::api::{CreateDeployment, DeploymentList, History, RunAnswer, RunDeployment};
 use crate::bridge::webhook::is_id;
+use crate::observe;
 use crate::store::Page;
 
 /// Largest body of a call of the API.
@@ -205,7 +206,8 @@ async fn begun(
 ) -> Result<Response, Problem> {
     let run = answer.run.run_id.clone();
     let work = runs::begin(Arc::clone(shared), run.clone(), stop);
-    let task = shared.tasks.spawn(work);
+    shared.traces.asked(&answer.deployment_id);
+    let task = shared.tasks.spawn(observe::handed_on(work));
     // Otherwise it is told as far as it is known: it began, or it is still being asked.
     if let Ok(Ok(Err(not_taken))) = tokio::time::timeout(TRIGGER, task).await {
         return Err(refused(&not_taken));

@@ -27,6 +27,7 @@ mod settings;
 mod state;
 mod stream;
 mod tls;
+mod traces;
 mod webhook;
 
 use std::net::SocketAddr;

@@ -144,5 +144,6 @@ fn message(event: &StoredEvent, prefix: &SubjectPrefix) -> Message {
         id: event.id.clone(),
         subject: Subject::cicd(prefix, &event.name),
         payload: Bytes::from(event.payload.clone()),
+        trace: None,
     }
 }

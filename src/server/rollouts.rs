@@ -26,6 +26,7 @@ use crate::controller::set::prepare::{SetOptions, SpecSet, prepare};
 use crate::controller::set::remember::Remember;
 use crate::inventory;
 use crate::manifests::Manifest;
+use crate::observe::{self, Kind, Run};
 use crate::reconcile::Outcome;
 use crate::spec::relations::OnFailure;
 use crate::store::{NewTransition, RolloutWork, StoreError};
@@ -137,7 +138,14 @@ async fn carry_out(
         work.build,
         work.deployment
     );
-    let outcome = converge(&shared.cluster, work, cancel).await;
+    let (parent, other) = shared.traces.of_rollout(&work.deployment);
+    let run = Run::begin("rollout", Kind::Internal, parent);
+    other.into_iter().for_each(|other| run.link(other));
+    run.set("cs.deployment.id", work.deployment.as_str());
+    run.set("cs.build.number", work.build.to_string());
+    let outcome = run.around(converge(&shared.cluster, work, cancel)).await;
+    observe::set_outcome(run.span(), &outcome);
+    run.end();
     if stop.is_cancelled() && !outcome.is_success() {
         // Neither done nor failed: the next server goes on.
         return;

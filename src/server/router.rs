@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::problem::{PROBLEM, Problem};
 use super::state::Shared;
 use super::{auth, deployments, health, openapi, stream, webhook};
+use crate::observe::{self, Kind, Run};
 
 /// Path of the webhook. Source: contract, 9.4.
 const WEBHOOK: &str = "/{locale}/{tenant}/deployment/webhooks/jenkins";
@@ -76,12 +77,24 @@ async fn around(State(shared): State<Arc<Shared>>, request: Request, next: Next)
     let began = Instant::now();
     let route = route(request.uri().path());
     let method = method(request.method());
-    let answered = tokio::time::timeout(shared.limits.request, next.run(request)).await;
+    let run = recorded(&request, route, method);
+    let work = tokio::time::timeout(shared.limits.request, next.run(request));
+    let answered = match &run {
+        Some(run) => run.around(work).await,
+        None => work.await,
+    };
     let response = match answered {
         Ok(response) => formed(response),
         Err(_) => Problem::timeout().into_response(),
     };
     let status = response.status();
+    if let Some(run) = run {
+        run.set("http.response.status_code", u64::from(status.as_u16()));
+        if status.is_server_error() {
+            run.fail("5xx");
+        }
+        run.end();
+    }
     shared
         .metrics
         .request(route, method, status, began.elapsed());
@@ -93,6 +106,18 @@ async fn around(State(shared): State<Arc<Shared>>, request: Request, next: Next)
         status.as_u16()
     );
     response
+}
+
+/// A request as a run of its own, in the trace of whoever sent it. What only looks after the server is none.
+fn recorded(request: &Request, route: &'static str, method: &'static str) -> Option<Run> {
+    if matches!(route, "/healthz" | "/readyz" | "/metrics") {
+        return None;
+    }
+    let parent = observe::of_request(request.headers());
+    let run = Run::begin(format!("{method} {route}"), Kind::Server, parent);
+    run.set("http.request.method", method);
+    run.set("http.route", route);
+    Some(run)
 }
 
 /// What the framework says by itself takes the form of all errors.

@@ -14,6 +14,7 @@ use crate::bridge::api::{DEPLOYMENT_ID, JOB_ID, RUN_ID, RunState};
 use crate::bridge::status::Provider;
 use crate::clients::chain;
 use crate::clients::jenkins::{Found, Jenkins, JenkinsError, Queued};
+use crate::observe;
 use crate::secret::Secret;
 use crate::store::RunWork;
 
@@ -103,10 +104,10 @@ pub(super) async fn begin(
     };
     if let Some(item) = start(&shared, &work, &stop).await? {
         let tasks = shared.tasks.clone();
-        tasks.spawn(async move {
+        tasks.spawn(observe::handed_on(async move {
             follow(&shared, &work, item, &stop).await;
             drop(working);
-        });
+        }));
     }
     Ok(())
 }

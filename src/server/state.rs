@@ -15,6 +15,7 @@ use super::metrics::Metrics;
 use super::relay::{NatsHealth, NatsTarget};
 use super::settings::{Cluster, Limits, ServerSettings};
 use super::tls::Tls;
+use super::traces::Traces;
 use crate::bridge::limiter::Limiter;
 use crate::bridge::sender::Network;
 use crate::clients::jenkins::Jenkins;
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     pub(super) readers: Arc<Semaphore>,
     /// A rollout is due.
     pub(super) rollout_due: Notify,
+    /// Which traces deployments belong to.
+    pub(super) traces: Traces,
     /// Runs that this process works on: a lease that ran out while the database was away is no reason to do it twice.
     working: Mutex<HashSet<String>>,
     /// Work that requests began.
@@ -74,6 +77,7 @@ impl Shared {
             feed: Feed::default(),
             readers: Arc::new(Semaphore::new(limits.readers)),
             rollout_due: Notify::new(),
+            traces: Traces::default(),
             working: Mutex::default(),
             tasks: TaskTracker::new(),
             metrics: Metrics::default(),

@@ -14,7 +14,7 @@ use super::wanted::Wanted;
 use crate::ids::{JobKey, ModifyIndex, OwnerId};
 
 /// Form of the file. Another build may plan another way, so its files are refused.
-const FORMAT: &str = concat!("cs-plan-1 ", env!("CARGO_PKG_VERSION"));
+pub(crate) const FORMAT: &str = concat!("cs-plan-1 ", env!("CARGO_PKG_VERSION"));
 
 /// A kept plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

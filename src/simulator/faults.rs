@@ -396,7 +396,8 @@ mod tests {
     #[test]
     fn faults_can_be_written_as_yaml() {
         let text = "speed: 2\nrules:\n  - on: {method: write, path: /v1/jobs, count: 1}\n    effect: {kind: error, status: 502, body: bad gateway}\nworkloads:\n  - {image: 'shop:*', oom: true}\nactions:\n  - {at: 5s, do: {kind: nodeDown, node: client-1}}\n";
-        let faults: Faults = serde_saphyr::from_str(text).expect("valid faults");
+        let read = crate::spec::single::read("faults.yaml", text).expect("valid faults");
+        let faults: Faults = read.expect("a document").value;
         assert_eq!(faults.rules.len(), 1);
         assert!(faults.workloads[0].oom);
         assert_eq!(

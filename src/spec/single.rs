@@ -63,6 +63,26 @@ pub(crate) fn read<T: DeserializeOwned>(
     Ok(Some(Single { value, places }))
 }
 
+/// The documents of a text as plain values, without their places.
+///
+/// # Errors
+/// The first thing that is wrong, in words and with its place.
+pub(crate) fn values(text: &str) -> Result<Vec<serde_json::Value>, Diagnostic> {
+    let name = "YAML";
+    if text.len() > MAX_BYTES {
+        return Err(too_large(name, text.len()));
+    }
+    let roots = tree::documents(text).map_err(|flaw| not_yaml(name, &flaw))?;
+    let read = |root| {
+        reader::read(root).map_err(|findings| {
+            let first = findings.into_iter().next();
+            let first = first.expect("what cannot be read has a finding");
+            problem(first).into_diagnostic(name)
+        })
+    };
+    roots.iter().map(read).collect()
+}
+
 fn second_document(source_name: &str, place: Place) -> Diagnostic {
     Diagnostic {
         file: source_name.to_owned(),
@@ -88,6 +108,21 @@ mod tests {
         assert_eq!(single.value["b"], 2);
         assert_eq!(single.locate("b"), (3, 4));
         assert_eq!(single.locate("c"), (2, 1));
+    }
+
+    #[test]
+    fn any_document_is_a_plain_value() {
+        let read = values("a: [1, x, null, true, 1.5]\n---\n&t text\n").unwrap();
+        assert_eq!(
+            read,
+            [
+                serde_json::json!({"a": [1, "x", null, true, 1.5]}),
+                serde_json::json!("text")
+            ]
+        );
+        assert!(values("").unwrap().is_empty());
+        let broken = values("a: 1\na: 2\n").unwrap_err();
+        assert_eq!(broken.line, 2, "{broken}");
     }
 
     #[test]

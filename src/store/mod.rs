@@ -35,6 +35,7 @@ pub use events::StoredEvent;
 pub use jobs::{Job, LockedDeployment};
 pub use rollouts::RolloutWork;
 pub use runs::{NewRun, RunRow, RunWork};
+pub use schema::VERSION as SCHEMA_VERSION;
 pub use tx::{NewTransition, Tx};
 pub use url::{DatabaseUrl, InvalidDatabaseUrl, Kind};
 

@@ -13,6 +13,9 @@ use super::{Store, StoreError};
 /// The steps; a position is a version, from 1. What has been released is never changed.
 const STEPS: &[&str] = &[include_str!("migrations/0001_bridge.sql")];
 
+/// Version of the tables that this program makes.
+pub const VERSION: usize = STEPS.len();
+
 /// Any number that no other program locks.
 const LOCK: i64 = 0x6373_5f62_7269_6467;
 

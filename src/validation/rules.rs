@@ -1,4 +1,4 @@
-//! What every code of a finding means and how to get rid of it: for `docs/validation.md` and the rules of SARIF.
+//! What every code of a finding means and how to get rid of it: for `docs/errors.md`, `cs explain` and the rules of SARIF.
 //!
 //! A code is a promise: people silence, count and search for it. It keeps its meaning; a new meaning gets a new code.
 
@@ -66,7 +66,7 @@ const GROUPS: [(&str, &[Rule]); 11] = [
     ("Advice and policies", &ADVICE),
 ];
 
-const FILES: [Rule; 20] = [
+const FILES: [Rule; 21] = [
     rule_of(
         "unreadable",
         "The file, folder or standard input cannot be read.",
@@ -81,6 +81,11 @@ const FILES: [Rule; 20] = [
         "not-utf8",
         "The file is no UTF-8 text.",
         "Save it as UTF-8, or leave it out of what is checked.",
+    ),
+    rule_of(
+        "empty-file",
+        "A file of a folder is empty, which may be what a full disk left of it.",
+        "Remove it if its jobs are meant to go, else restore it.",
     ),
     rule_of(
         "yaml-syntax",
@@ -660,7 +665,7 @@ const SET: [Rule; 14] = [
     ),
 ];
 
-const NATIVE: [Rule; 27] = [
+const NATIVE: [Rule; 29] = [
     rule_of(
         "hcl-syntax",
         "The specification is not HCL.",
@@ -670,6 +675,16 @@ const NATIVE: [Rule; 27] = [
         "job-name",
         "The specification describes no job, several, or one of another name.",
         "Make `metadata.name` and the job's name the same.",
+    ),
+    rule_of(
+        "too-many",
+        "A job has more findings than are shown.",
+        "Correct those that are shown, then look again.",
+    ),
+    rule_of(
+        "nomad-parse",
+        "Nomad's parser refuses the specification or the value of a variable.",
+        "Do what its sentence says at the place that is named.",
     ),
     rule_of(
         "nomad-refused",

@@ -9,3 +9,4 @@ mod outages;
 mod setup;
 mod stopping;
 mod submit;
+mod traces;

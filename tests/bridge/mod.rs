@@ -3,7 +3,7 @@
 mod api;
 mod events;
 mod jenkins;
-mod lab;
+pub(crate) mod lab;
 mod leaks;
 mod openapi;
 mod outages;

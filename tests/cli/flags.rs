@@ -6,12 +6,19 @@ use super::lab::{Lab, image};
 use crate::support::env::TestEnv;
 
 #[test]
-fn the_version_is_that_of_the_package() {
+fn the_version_is_that_of_the_package_with_its_commit() {
     let env = TestEnv::new();
     let ended = env.cs(["--version"]).run();
     ended.assert_code(0);
+    let long = concat!("cs ", env!("CARGO_PKG_VERSION"), " (");
+    assert!(ended.stdout.starts_with(long), "{ended}");
+    assert_eq!(ended.stdout, format!("cs {}\n", cs::version::LONG));
+    // Not only on its short way.
+    let slow = env.cs(["--version", "--color", "never"]).run();
+    assert_eq!(slow.stdout, ended.stdout);
+    let short = env.cs(["-V"]).run();
     assert_eq!(
-        ended.stdout,
+        short.stdout,
         concat!("cs ", env!("CARGO_PKG_VERSION"), "\n")
     );
 }

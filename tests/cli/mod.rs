@@ -11,6 +11,7 @@ mod input;
 pub(crate) mod lab;
 mod nats;
 mod nomad;
+mod panics;
 mod repeats;
 mod signals;
 mod text;

@@ -131,9 +131,10 @@ fn a_file_that_is_there_stays_unless_it_is_forced() {
     assert_eq!(forced.stdout, "");
     assert_eq!(document(&content())["metadata"]["name"], "shop");
     let nowhere = env
-        .cs(["new", "workload", "shop", "--out", "no/such/folder.yaml"])
+        .cs(["new", "workload", "shop", "--out"])
+        .arg(file.join("folder.yaml"))
         .run();
-    nowhere.assert_code(2).assert_says("no/such/folder.yaml");
+    nowhere.assert_code(2).assert_says("cannot make the folder");
 }
 
 #[test]
@@ -175,4 +176,24 @@ fn the_modeline_names_the_nearest_schema_or_says_how_to_make_one() {
         ])
         .run();
     assert_eq!(modeline(&ended.stdout), "https://example.com/s.json");
+}
+
+#[test]
+fn the_folder_of_a_first_spec_is_made() {
+    let env = TestEnv::new();
+    let folder = env.root().join("specs/base");
+    let file = folder.join("shop.yaml");
+    let ended = env
+        .cs(["new", "workload", "shop", "--out"])
+        .arg(&file)
+        .run();
+    ended.assert_code(0);
+    assert!(std::fs::read_to_string(&file).is_ok(), "{ended}");
+    // What is in the way is said, not removed.
+    let under_a_file = file.join("shop.yaml");
+    let ended = env
+        .cs(["new", "workload", "shop", "--out"])
+        .arg(&under_a_file)
+        .run();
+    ended.assert_code(2).assert_says("cannot make the folder");
 }

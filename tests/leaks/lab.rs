@@ -17,6 +17,7 @@ use tokio::process::Command;
 use super::canary::{Canary, canary, in_url};
 use crate::crash::proxy::Proxy;
 use crate::support::backend::{Recorded, RecordingBackend};
+use crate::support::collector::Collector;
 use crate::support::nats::NatsServer;
 
 /// Secrets that come in params.
@@ -35,7 +36,9 @@ const PARAMS: [&str; 12] = [
     "repositoryPassword",
 ];
 /// Secrets that come in the environment or in a file.
-const SURROUNDINGS: [&str; 7] = [
+const SURROUNDINGS: [&str; 9] = [
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
     "NOMAD_TOKEN",
     "NOMAD_HTTP_AUTH",
     "NATS_PASSWORD",
@@ -52,6 +55,7 @@ pub(super) struct Lab<'a> {
     _simulator: Simulator,
     pub(super) backend: RecordingBackend,
     pub(super) registry: RecordingBackend,
+    pub(super) collector: Collector,
     nats: &'a NatsServer,
     to_nomad: Proxy,
     to_nats: Proxy,
@@ -95,6 +99,7 @@ impl<'a> Lab<'a> {
             _simulator: simulator,
             backend,
             registry,
+            collector: Collector::start(),
             nats,
             to_nomad,
             to_nats,
@@ -138,6 +143,17 @@ impl<'a> Lab<'a> {
             ),
             ("NATS_CLIENT_PRIVATE_KEY", self.nats.seed()),
             ("NATS_STREAM_PREFIX", "leaks".to_owned()),
+            (
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                self.collector.url().replace(
+                    "://",
+                    &format!("://user:{}@", in_url("OTEL_EXPORTER_OTLP_ENDPOINT")),
+                ),
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                format!("api-key={}", in_url("OTEL_EXPORTER_OTLP_HEADERS")),
+            ),
             ("BACKEND_URL", self.backend.url()),
             ("ACCESS_TOKEN", canary("ACCESS_TOKEN")),
             ("REGISTRY_USERNAME", "user".to_owned()),
@@ -267,6 +283,7 @@ impl<'a> Lab<'a> {
         let to_nomad: Vec<&str> = said.lines().filter(is_theirs).collect();
         self.search(at, "a request to Nomad", &to_nomad.join("\n"));
         self.search(at, "a message to NATS", &self.to_nats.said());
+        self.search(at, "a span", &self.collector.raw());
         for request in self.backend.requests() {
             let pairs: Vec<&str> = request
                 .query

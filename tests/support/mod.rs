@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every theme uses its own part")]
 
 pub(crate) mod backend;
+pub(crate) mod collector;
 pub(crate) mod disk;
 pub(crate) mod docker;
 pub(crate) mod egress;

@@ -193,6 +193,20 @@ impl NatsServer {
 
     /// Returns everything in the stream, in order. What is read stays in it.
     pub(crate) async fn stored(&self, prefix: &str) -> Vec<Stored> {
+        self.messages(prefix).await.iter().map(stored).collect()
+    }
+
+    /// The header `name` of every message, by its id; empty where there is none.
+    pub(crate) async fn headers(&self, prefix: &str, name: &str) -> Vec<(String, String)> {
+        let header = |message: &jetstream::Message| {
+            let found = message.headers.as_ref().and_then(|all| all.get(name));
+            let value = found.map(ToString::to_string).unwrap_or_default();
+            (stored(message).id, value)
+        };
+        self.messages(prefix).await.iter().map(header).collect()
+    }
+
+    async fn messages(&self, prefix: &str) -> Vec<jetstream::Message> {
         let context = self.context().await;
         let name = format!("{prefix}_cloudstation");
         let mut stream = context.get_stream(&name).await.expect("the stream exists");
@@ -228,7 +242,7 @@ impl NatsServer {
             .delete_consumer(&consumer)
             .await
             .expect("a consumer of ours");
-        messages.iter().map(stored).collect()
+        messages
     }
 
     /// Everything that the server and its clients wrote to disk for this server.

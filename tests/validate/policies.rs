@@ -207,3 +207,15 @@ fn a_slip_in_policies_among_the_specs_is_told_at_its_place() {
     ended.assert_code(3);
     assert!(ended.stdout.contains("did you mean `Policies`?"), "{ended}");
 }
+
+#[test]
+fn policies_without_specs_are_told_as_such() {
+    let env = env();
+    let ended = validate(&env, "policies.yaml");
+    ended.assert_code(3);
+    assert_eq!(
+        ended.stdout,
+        "policies.yaml: error[no-documents]: policies.yaml holds policies and no document\n  \
+         help: name the specs that they are about as well\n"
+    );
+}

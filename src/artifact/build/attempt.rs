@@ -8,6 +8,7 @@ use crate::artifact::output::Output;
 use crate::clients::chain;
 use crate::clients::docker::Engine;
 use crate::config::Environment;
+use crate::observe::{self, Kind};
 
 /// What builders work with.
 #[derive(Clone, Copy)]
@@ -42,10 +43,21 @@ pub async fn build(
     let mut failures = Vec::new();
     for builder in builders {
         output.line(&format!("Building with {builder}")).await;
-        match with(builder, recipe, &detected, tools, output, stop).await {
+        let span = observe::span("builder", Kind::Internal);
+        span.set("cs.builder", builder.as_str());
+        let work = with(builder, recipe, &detected, tools, output, stop);
+        let built = observe::within(span.clone(), async {
+            let built = work.await;
+            if built.is_err() {
+                span.fail("failed");
+            }
+            built
+        });
+        match built.await {
             Ok(()) => return Ok(builder),
             Err(error) if error.falls_back() && !stop.is_cancelled() => {
                 output.complain(&chain(&error)).await;
+                observe::retry("build");
                 failures.push(error);
             }
             Err(error) => return Err(error),

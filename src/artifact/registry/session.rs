@@ -17,6 +17,7 @@ use super::error::RegistryError;
 use super::manifest::{self, Descriptor, ImageFacts, Manifest};
 use super::reference::{ImageReference, is_digest};
 use crate::clients::egress;
+use crate::observe::{HttpCall, Peer};
 use crate::secret::Secret;
 
 /// Longest single call, its answer included.
@@ -214,10 +215,11 @@ impl<'a> Session<'a> {
             .headers(headers)
             // Ends the reading of the answer too.
             .timeout(CALL);
-        request
-            .send()
-            .await
-            .map_err(|error| transport(host_of(address), error))
+        // Paths of a registry and of what it redirects to are others' to choose: they are not shown.
+        let counted = HttpCall::begin(Peer::Registry, &reqwest::Method::GET, address, "/{path}");
+        let answer = counted.sign(request).send().await;
+        counted.ended(&answer);
+        answer.map_err(|error| transport(host_of(address), error))
     }
 
     async fn document(

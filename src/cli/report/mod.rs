@@ -11,3 +11,4 @@ pub(super) mod runner;
 pub(super) mod status;
 mod table;
 pub(super) mod validation;
+pub(super) mod version;

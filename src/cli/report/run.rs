@@ -1,5 +1,8 @@
 //! The report of a run: one JSON document, described by `schemas/reports/run.json`.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -8,11 +11,13 @@ use crate::controller::image::{Found, Image};
 use crate::controller::run::{JobResult, RunResult};
 use crate::controller::{Note, Phase};
 use crate::events::Delivery;
+use crate::observe::Run;
+use crate::observe::tally::{Job, Step, Tally};
 use crate::reconcile::Cause;
 use crate::spec::schema;
 use crate::spec::workload::ApiVersion;
 
-/// The report of a run of `cs reconcile`.
+/// The report of a run: of `cs reconcile`, and of `--summary` of every command that changes something.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::cli) struct RunReport {
@@ -20,12 +25,12 @@ pub(in crate::cli) struct RunReport {
     api_version: ApiVersion,
     /// `RunReport`.
     kind: RunReportKind,
-    /// How the run ended: `converged`, `destroyed`, `failed`, `usage`, `invalid`, `deadline`, `unhealthy`, `rolled-back`,
+    /// How the run ended: `converged`, `destroyed`, `built`, `failed`, `usage`, `invalid`, `deadline`, `unhealthy`, `rolled-back`,
     /// `unplaceable`, `conflict`, `refused`, `cancelled`, `superseded`.
     outcome: &'static str,
     /// The run as a whole.
     summary: RunSummary,
-    /// One entry a job, in the order of the params.
+    /// One entry a job that was worked on; of a dispatched task in the order of its params.
     results: Vec<JobReport>,
 }
 
@@ -37,7 +42,9 @@ enum RunReportKind {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RunSummary {
-    /// The task, when it was readable.
+    /// The command, e.g. `reconcile` or `apply`.
+    command: &'static str,
+    /// The dispatched task, when there is one and it was readable.
     task: Option<String>,
     /// The platform's deployment, when there is one.
     deployment_id: Option<String>,
@@ -47,12 +54,59 @@ struct RunSummary {
     message: String,
     /// What to do next.
     help: Option<String>,
+    /// When it began: RFC 3339, UTC.
+    started_at: String,
+    /// When it ended.
+    ended_at: String,
     /// Whole milliseconds.
     duration_ms: u64,
+    /// The steps that ended, in order; one that came again is there again.
+    steps: Vec<StepReport>,
+    /// How often something was tried again, by whose trouble it was: `nomad`, `nats`, `backend`, `jenkins`, `build`.
+    retries: BTreeMap<&'static str, u64>,
+    /// Calls by whom they went to and what was answered.
+    calls: Vec<CallsReport>,
+    /// What took part.
+    versions: VersionsReport,
+    /// The trace that the run belongs to, as 32 digits, when it belongs to one.
+    trace_id: Option<String>,
     /// Jobs that did not end well.
     failed: Vec<String>,
     /// What became of the events.
     events: EventsReport,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct StepReport {
+    /// `clone`, `build`, `push`, `image_download`, `sync`, `deploy`, `healthCheck`, `destroy`, `plan`, …
+    name: &'static str,
+    /// Whole milliseconds.
+    duration_ms: u64,
+    /// Whether it ended well.
+    success: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CallsReport {
+    /// `nomad`, `backend`, `registry` or `jenkins`.
+    peer: &'static str,
+    /// A status such as `200`, or `timeout`, `connect`, `error`, `dropped`.
+    answer: String,
+    /// How many.
+    count: u64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct VersionsReport {
+    /// Of `cs`.
+    cs: &'static str,
+    /// The commit it was built of, when that is known.
+    commit: Option<&'static str>,
+    /// Of Nomad: only in `--summary`, and when the token may ask.
+    nomad: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -90,6 +144,10 @@ struct JobReport {
     cause: Option<CauseReport>,
     /// The step that failed: `clone`, `build`, `push`, `deploy`, `healthCheck`, …
     failed_in: Option<&'static str>,
+    /// Index of its specification in Nomad, when it was seen.
+    index: Option<u64>,
+    /// Its version, when it was seen.
+    version: Option<u64>,
     /// The image that was built for it.
     image: Option<ImageReport>,
     /// Last log lines of the task or the builder at fault.
@@ -127,24 +185,61 @@ pub(in crate::cli) struct CauseReport {
 }
 
 impl RunReport {
-    /// The report of a run.
-    pub(in crate::cli) fn new(result: &RunResult) -> Self {
+    /// The report of a dispatched task.
+    pub(in crate::cli) fn of_task(result: &RunResult, run: &Run) -> Self {
+        let tally = run.tally();
         let failed = result.jobs.iter().filter(|job| !job.outcome.is_success());
+        let failed: Vec<String> = failed.map(|job| job.job.clone()).collect();
+        let job = |job: &JobResult| job_report(job, tally.jobs.get(&job.job));
+        let results = result.jobs.iter().map(job).collect();
+        let known = Known {
+            command: "reconcile",
+            exit_code: result.outcome.exit_code(),
+            message: result.outcome.message(),
+            help: result.outcome.help(),
+            failed,
+        };
+        let mut summary = summary(known, run, &tally);
+        summary.task = result.task.map(|task| task.as_str().to_owned());
+        summary.deployment_id.clone_from(&result.deployment);
+        summary.duration_ms = whole_ms(result.duration);
+        summary.events = events_report(&result.delivery);
+        Self::new(result.outcome.word(), summary, results)
+    }
+
+    /// The report of another command, of what was recorded while it ran.
+    pub(in crate::cli) fn of_command(
+        command: &'static str,
+        outcome: &'static str,
+        exit_code: u8,
+        run: &Run,
+    ) -> Self {
+        let tally = run.tally();
+        let is_bad = |job: &&JobReport| !GOOD.contains(&job.outcome);
+        let results: Vec<JobReport> = tally.jobs.iter().map(recorded_job).collect();
+        let failed: Vec<&JobReport> = results.iter().filter(is_bad).collect();
+        let (message, help) = match (&tally.complaint, failed.first()) {
+            (Some((message, help)), _) if exit_code != 0 => (message.clone(), help.clone()),
+            (_, Some(job)) if exit_code != 0 => (format!("{}: {}", job.job, job.message), None),
+            _ => (outcome.to_owned(), None),
+        };
+        let known = Known {
+            command,
+            exit_code,
+            message,
+            help,
+            failed: failed.iter().map(|job| job.job.clone()).collect(),
+        };
+        Self::new(outcome, summary(known, run, &tally), results)
+    }
+
+    const fn new(outcome: &'static str, summary: RunSummary, results: Vec<JobReport>) -> Self {
         Self {
             api_version: ApiVersion::V1,
             kind: RunReportKind::RunReport,
-            outcome: result.outcome.word(),
-            summary: RunSummary {
-                task: result.task.map(|task| task.as_str().to_owned()),
-                deployment_id: result.deployment.clone(),
-                exit_code: result.outcome.exit_code(),
-                message: result.outcome.message(),
-                help: result.outcome.help(),
-                duration_ms: u64::try_from(result.duration.as_millis()).unwrap_or(u64::MAX),
-                failed: failed.map(|job| job.job.clone()).collect(),
-                events: events_report(&result.delivery),
-            },
-            results: result.jobs.iter().map(job_report).collect(),
+            outcome,
+            summary,
+            results,
         }
     }
 
@@ -158,8 +253,86 @@ impl RunReport {
 pub(in crate::cli) fn run_schema() -> String {
     schema::rendered_output::<RunReport>(
         "https://cloudstation.io/schemas/reports/run.json",
-        "Report of cs reconcile",
+        "Report of a run",
     )
+}
+
+/// Words for jobs that are as wanted, or on their way.
+const GOOD: [&str; 5] = [
+    "converged",
+    "destroyed",
+    "stopped",
+    "registered",
+    "unchanged",
+];
+
+/// What only the caller knows of a run.
+struct Known {
+    command: &'static str,
+    exit_code: u8,
+    message: String,
+    help: Option<String>,
+    failed: Vec<String>,
+}
+
+fn summary(known: Known, run: &Run, tally: &Tally) -> RunSummary {
+    let step = |step: &Step| StepReport {
+        name: step.name,
+        duration_ms: whole_ms(step.took),
+        success: step.is_success,
+    };
+    let calls = tally
+        .calls
+        .iter()
+        .map(|((peer, answer), count)| CallsReport {
+            peer,
+            answer: answer.clone(),
+            count: *count,
+        });
+    RunSummary {
+        command: known.command,
+        task: None,
+        deployment_id: None,
+        exit_code: known.exit_code,
+        message: known.message,
+        help: known.help,
+        started_at: run.began().to_string(),
+        ended_at: jiff::Timestamp::now().to_string(),
+        duration_ms: whole_ms(run.elapsed()),
+        steps: tally.steps.iter().map(step).collect(),
+        retries: tally.retries.clone(),
+        calls: calls.collect(),
+        versions: VersionsReport {
+            cs: env!("CARGO_PKG_VERSION"),
+            commit: None,
+            nomad: tally.nomad_version.clone(),
+        },
+        trace_id: run.trace_id(),
+        failed: known.failed,
+        events: events_report(&Delivery::default()),
+    }
+}
+
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn recorded_job((name, job): (&String, &Job)) -> JobReport {
+    let outcome = job.outcome.unwrap_or(match job.index {
+        Some(_) => "registered",
+        None => "unchanged",
+    });
+    JobReport {
+        job: name.clone(),
+        outcome,
+        message: job.message.clone().unwrap_or_else(|| outcome.to_owned()),
+        cause: None,
+        failed_in: None,
+        index: job.index,
+        version: job.version,
+        image: None,
+        log_tail: Vec::new(),
+    }
 }
 
 fn events_report(delivery: &Delivery) -> EventsReport {
@@ -175,13 +348,15 @@ fn events_report(delivery: &Delivery) -> EventsReport {
     }
 }
 
-fn job_report(job: &JobResult) -> JobReport {
+fn job_report(job: &JobResult, recorded: Option<&Job>) -> JobReport {
     JobReport {
         job: job.job.clone(),
         outcome: job.outcome.word(),
         message: job.outcome.message(),
         cause: job.outcome.cause().map(cause_report),
         failed_in: job.failed_in.map(Phase::name),
+        index: recorded.and_then(|job| job.index),
+        version: recorded.and_then(|job| job.version),
         image: job.image.as_ref().map(image_report),
         log_tail: job.log_tail.clone(),
     }

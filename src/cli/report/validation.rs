@@ -134,7 +134,7 @@ struct ValidationSummary {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::cli) struct FindingReport<'v> {
-    /// Stable name of the rule; `docs/validation.md` lists all.
+    /// Stable name of the rule; `docs/errors.md` lists all.
     code: &'static str,
     /// `error` or `warning`.
     severity: &'static str,

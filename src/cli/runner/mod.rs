@@ -7,6 +7,7 @@ mod submit;
 
 use clap::Subcommand;
 
+use super::record::{Started, recorded};
 use super::{Context, block_on, exit};
 use crate::agent::fleet::Fleet;
 use crate::agent::names::Names;
@@ -54,7 +55,15 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
     match arguments.action {
         Action::Setup(arguments) => block_on(setup::run(context, arguments)),
         Action::Agent(arguments) => block_on(agent::run(context, arguments)),
-        Action::Submit(arguments) => block_on(submit::run(context, arguments)),
+        Action::Submit(arguments) => {
+            let started = Started {
+                command: "runner submit",
+                success: "submitted",
+                arguments: None,
+                trace: None,
+            };
+            recorded(context, &started, submit::run(context, arguments))
+        }
         Action::Status(arguments) => block_on(status::run(context, arguments)),
     }
 }

@@ -17,6 +17,7 @@ use super::breaker::{Admission, Breaker};
 use super::retry;
 use super::wire::{DeploymentType, ServiceUpdate, Step, StepBody, StepStatus};
 use crate::clients::tls;
+use crate::observe::{self, HttpCall, Peer};
 use crate::secret::{REDACTED, SafeUrl, Secret};
 
 /// Longest attempt, from connecting to the end of the answer.
@@ -261,6 +262,7 @@ impl Shared {
                 operation = call.operation, subject = call.subject, error = %missed.why,
                 "backend call is tried again"
             );
+            observe::retry("backend");
             tokio::time::sleep(retry::wait(number, missed.retry_after.as_deref())).await;
             if self.breaker.is_open() {
                 break;
@@ -299,7 +301,11 @@ impl Shared {
                 .header(CONTENT_TYPE, "application/json")
                 .body(body.clone());
         }
-        let mut response = request.send().await?;
+        // The address has the token in it; the route has not.
+        let counted = HttpCall::begin(Peer::Backend, &call.method, self.base.expose(), call.path);
+        let response = counted.sign(request).send().await;
+        counted.ended(&response);
+        let mut response = response?;
         let status = response.status();
         let retry_after = response
             .headers()

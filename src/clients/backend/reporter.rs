@@ -48,7 +48,11 @@ impl BackendReporter {
     pub fn start(backend: Backend) -> Self {
         let (queue, items) = mpsc::channel(QUEUE);
         let delivered = Arc::new(AtomicUsize::new(0));
-        let task = tokio::spawn(send_all(backend.clone(), items, Arc::clone(&delivered)));
+        let task = tokio::spawn(crate::observe::handed_on(send_all(
+            backend.clone(),
+            items,
+            Arc::clone(&delivered),
+        )));
         Self {
             backend,
             queue,

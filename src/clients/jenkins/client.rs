@@ -12,6 +12,7 @@ use url::Url;
 use super::address::{JenkinsUrl, queue_item};
 use super::error::JenkinsError;
 use crate::clients::tls;
+use crate::observe::{self, HttpCall, Peer};
 use crate::secret::Secret;
 
 /// Longest wait for one answer.
@@ -116,6 +117,7 @@ impl Jenkins {
                 Err(error) if error.may_pass() && !error.is_unclear() => match waits.next() {
                     Some(wait) => {
                         tracing::debug!(error = %crate::clients::chain(&error), "Jenkins is asked again");
+                        observe::retry("jenkins");
                         tokio::time::sleep(wait).await;
                     }
                     None => return Err(error),
@@ -165,7 +167,7 @@ impl Jenkins {
                 request = request.header(COOKIE, cookie.clone());
             }
         }
-        self.send(request, "starting a job").await
+        self.send(Method::POST, request, "starting a job").await
     }
 
     /// The crumb, or none where the server has no such protection.
@@ -174,7 +176,8 @@ impl Jenkins {
         let url = self.base.below(["crumbIssuer", "api", "json"]);
         let request = self.request(Method::GET, url);
         // Nothing has been started yet: whatever goes wrong here is certain.
-        let response = self.send(request, OPERATION).await.map_err(not_begun)?;
+        let response = self.send(Method::GET, request, OPERATION).await;
+        let response = response.map_err(not_begun)?;
         match response.status() {
             StatusCode::NOT_FOUND => return Ok(None),
             StatusCode::OK => {}
@@ -204,7 +207,8 @@ impl Jenkins {
         url: Url,
         operation: &'static str,
     ) -> Result<Option<T>, JenkinsError> {
-        let response = self.send(self.request(Method::GET, url), operation).await?;
+        let request = self.request(Method::GET, url);
+        let response = self.send(Method::GET, request, operation).await?;
         match response.status() {
             StatusCode::OK => Ok(Some(json(response, operation).await?)),
             StatusCode::NOT_FOUND => Ok(None),
@@ -224,10 +228,14 @@ impl Jenkins {
 
     async fn send(
         &self,
+        method: Method,
         request: reqwest::RequestBuilder,
         operation: &'static str,
     ) -> Result<Response, JenkinsError> {
-        request.send().await.map_err(|error| {
+        let counted = HttpCall::begin(Peer::Jenkins, &method, self.base.url(), "/{path}");
+        let answer = counted.sign(request).send().await;
+        counted.ended(&answer);
+        answer.map_err(|error| {
             if error.is_connect() {
                 JenkinsError::Unreachable {
                     address: self.base.to_string(),

@@ -16,6 +16,7 @@ pub mod types;
 pub mod watch;
 
 mod classify;
+mod route;
 mod tls;
 mod transport;
 

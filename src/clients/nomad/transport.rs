@@ -21,6 +21,7 @@ use super::connection::{Address, ConnectionConfig, ConnectionError, Timeouts, ba
 use super::error::{CallSite, DecodeError, LostReply, NomadError};
 use super::tls;
 use crate::ids::{ModifyIndex, Namespace};
+use crate::observe::{HttpCall, Peer};
 
 /// Connections for calls that are answered at once.
 ///
@@ -177,9 +178,24 @@ impl Transport {
     }
 
     async fn send_and_read(&self, call: &Call) -> Result<Answer, NomadError> {
-        let response = self.request(call).send().await;
-        let mut response = response.map_err(|error| self.broken(call, error))?;
+        let mut response = self.sent(call, self.request(call)).await?;
         self.read_body(call, &mut response).await
+    }
+
+    /// Sends a request, as a call that the run keeps account of.
+    async fn sent(
+        &self,
+        call: &Call,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Response, NomadError> {
+        let route = super::route::route(&call.path);
+        let counted = HttpCall::begin(Peer::Nomad, &call.method, &self.base, &route);
+        if call.wait.is_some() {
+            counted.set("nomad.blocking", true);
+        }
+        let response = counted.sign(request).send().await;
+        counted.ended(&response);
+        response.map_err(|error| self.broken(call, error))
     }
 
     /// What an opened answer says that is no success. Bounded by `deadline`.
@@ -230,8 +246,8 @@ impl Transport {
         let request = self
             .request(call)
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        match tokio::time::timeout(bound, request.send()).await {
-            Ok(response) => response.map_err(|error| self.broken(call, error)),
+        match tokio::time::timeout(bound, self.sent(call, request)).await {
+            Ok(response) => response,
             Err(_) => Err(self.late(call, bound)),
         }
     }

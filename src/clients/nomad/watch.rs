@@ -74,7 +74,11 @@ impl Watcher {
         let (sender, wakes) = mpsc::channel(1);
         let mut tasks = JoinSet::new();
         for subject in subjects {
-            tasks.spawn(follow(client.clone(), subject, sender.clone()));
+            tasks.spawn(crate::observe::handed_on(follow(
+                client.clone(),
+                subject,
+                sender.clone(),
+            )));
         }
         Self {
             wakes,

@@ -27,6 +27,7 @@ use crate::controller::converge::{Converge, Ended, Until, explained, log_tail};
 use crate::controller::hub::Hub;
 use crate::controller::note::{Note, Notes};
 use crate::ids::{JobKey, ModifyIndex};
+use crate::observe as record;
 use crate::reconcile::Outcome;
 use crate::reconcile::diff::Drift;
 use crate::reconcile::plan::{Action, Goal, Guard, META_OWNER, Memory, RunGoal};
@@ -285,10 +286,21 @@ impl SetRun<'_> {
     /// Works on one resource to its end; its notes carry its name.
     async fn work(&self, place: usize, hub: Option<&Hub>) -> Worked {
         let key = &self.items()[place].key;
-        with_notes(&self.notes, key, async |notes| {
+        let span = record::span("resource", record::Kind::Internal);
+        span.set("nomad.job.id", key.job.as_str());
+        span.set("nomad.namespace", key.namespace.as_str());
+        span.set("cs.change", self.items()[place].change.word());
+        let work = with_notes(&self.notes, key, async |notes| {
             self.work_with(place, &notes, hub).await
-        })
-        .await
+        });
+        let recorded = async {
+            let worked = work.await;
+            if let Ending::Ended(outcome) = &worked.ending {
+                record::set_outcome(&span, outcome);
+            }
+            worked
+        };
+        record::within(span.clone(), recorded).await
     }
 
     async fn work_with(&self, place: usize, notes: &Notes, hub: Option<&Hub>) -> Worked {
@@ -367,7 +379,13 @@ impl SetRun<'_> {
             _ => Memory::default(),
         };
         let converge = self.converge(client, notes, hub, Some(&pending.submission));
-        Ok(converge.run_on(&goal, memory, &mut || {}).await)
+        let span = record::span("rollout", record::Kind::Internal);
+        let work = async {
+            let ended = converge.run_on(&goal, memory, &mut || {}).await;
+            record::set_outcome(&span, &ended.outcome);
+            ended
+        };
+        Ok(record::within(span.clone(), work).await)
     }
 
     /// Whether health is waited for: because it was asked for, or because others depend on it.

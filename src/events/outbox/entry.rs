@@ -4,11 +4,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::super::event::{Message, short_hash};
 use super::super::subject::Subject;
+use crate::observe::TraceContext;
 
 /// How the name of a waiting event ends.
 const SUFFIX: &str = ".event";
@@ -32,6 +34,9 @@ struct Document {
     subject: Subject,
     payload: String,
     check: String,
+    /// `traceparent` and `tracestate` of the run that announced it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<(String, Option<String>)>,
 }
 
 /// The only version of the file format.
@@ -72,6 +77,10 @@ fn encode(message: &Message) -> io::Result<Vec<u8>> {
         subject: message.subject.clone(),
         payload: payload.to_owned(),
         check: checksum(&message.id, message.subject.as_str(), payload),
+        trace: message.trace.as_ref().map(|trace| {
+            let state = trace.tracestate().map(str::to_owned);
+            (trace.traceparent(), state)
+        }),
     };
     serde_json::to_vec(&document).map_err(io::Error::other)
 }
@@ -83,6 +92,9 @@ fn decode(bytes: &[u8]) -> Option<Message> {
         id: document.id,
         subject: document.subject,
         payload: document.payload.into(),
+        trace: document.trace.and_then(|(parent, state)| {
+            TraceContext::parse(&parent, state.as_deref()).map(Arc::new)
+        }),
     })
 }
 

@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt as _;
+
 use proptest::prelude::*;
 
 use super::super::subject::{Subject, SubjectPrefix};
@@ -8,6 +10,7 @@ fn message(id: &str) -> Message {
         id: id.to_owned(),
         subject: Subject::job_destroyed(&SubjectPrefix::default()),
         payload: r#"{"id":"é","reason":"r"}"#.into(),
+        trace: None,
     }
 }
 

@@ -48,6 +48,10 @@ pub(crate) async fn take(
         return Ok(unmapped(&job.id));
     };
     let answer = judge(&mut tx, &job.id, &deployment, webhook, &verdict).await?;
+    if matches!(verdict, Verdict::Applied(_)) {
+        // Before anybody can see that a rollout is due.
+        shared.traces.built(&deployment.id);
+    }
     tx.commit().await?;
     if let Verdict::Applied(state) = &verdict {
         let line = wording::updating(&deployment.id, state.deployment_status());

@@ -78,10 +78,14 @@ impl Write for Wire {
 pub(super) fn call(host: &str, method: &str, path: &str, body: &[u8]) -> std::io::Result<Reply> {
     let mut wire = Wire::open(host)?;
     let length = body.len();
+    let kind = match body.first() {
+        Some(b'{') => "application/json",
+        _ => "application/x-tar",
+    };
     // An answer in HTTP/1.0 is never cut into chunks.
     write!(
         wire,
-        "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/x-tar\r\nContent-Length: {length}\r\n\r\n"
+        "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
     )?;
     std::io::copy(&mut Cursor::new(body), &mut wire)?;
     let mut bytes = Vec::new();

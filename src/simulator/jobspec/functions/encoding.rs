@@ -1,5 +1,6 @@
 //! Encodings, digests and names made of names.
 
+use crate::spec::single;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -34,14 +35,12 @@ pub(super) const TABLE: &[Function] = &[
     fixed("jsonencode", &["val"], |arguments| {
         Ok(json!(json_text(&arguments[0])))
     }),
-    fixed(
-        "yamldecode",
-        &["src"],
-        |arguments| match serde_saphyr::from_str::<Value>(&text_at(arguments, 0)?) {
-            Ok(value) => Ok(plain_numbers(value)),
-            Err(error) => failed(error.to_string()),
-        },
-    ),
+    fixed("yamldecode", &["src"], |arguments| {
+        match single::values(&text_at(arguments, 0)?) {
+            Ok(values) => Ok(plain_numbers(values.into_iter().next().unwrap_or_default())),
+            Err(flaw) => failed(flaw.message),
+        }
+    }),
     fixed("urlencode", &["str"], |arguments| {
         let text = text_at(arguments, 0)?;
         let encoded = url::form_urlencoded::byte_serialize(text.as_bytes());
