@@ -64,7 +64,7 @@ fn say(info: &PanicHookInfo<'_>) {
     let text: String = info
         .to_string()
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if crate::plain::steers(c) { ' ' } else { c })
         .collect();
     let _ = writeln!(
         std::io::stderr(),

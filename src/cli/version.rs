@@ -62,8 +62,8 @@ pub(super) fn run(context: &Context, arguments: Arguments) -> u8 {
 fn print(report: &VersionReport, format: Format) {
     match format {
         Format::Text => output::raw(&report.text()),
-        Format::Json => output::line(&report.line()),
-        Format::Yaml => output::raw(&report.yaml()),
+        Format::Json => output::json(&report.line()),
+        Format::Yaml => output::data(&report.yaml()),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::leaks::canary::{Canary, canary};
 use crate::set::lab::Specs;
 
 /// Every command and the test that searches it: file below `tests/` and function.
-const SEARCHED: [(&str, &str, &str); 44] = [
+const SEARCHED: [(&str, &str, &str); 45] = [
     (
         "apply",
         "leaks/sets.rs",
@@ -115,6 +115,7 @@ const SEARCHED: [(&str, &str, &str); 44] = [
         "leaks/sets.rs",
         "commands_on_files_and_on_jobs_show_no_secret",
     ),
+    ("version", HERE, REST),
     (
         "wait",
         "leaks/sets.rs",
@@ -304,6 +305,8 @@ fn the_other_commands_show_no_secret() {
         "runner status -o json",
         "runner submit --task deploy-image --params PARAMS",
         "schema workload",
+        "version",
+        "version -o json",
     ] {
         let line = line.replace("PARAMS", &params);
         let invocation = specs.lab.env.cs(line.split_whitespace());

@@ -9,7 +9,7 @@ mod servers;
 
 use std::path::{Path, PathBuf};
 
-/// Every file of the product, with its text up to its tests.
+/// Every file of the product, with its text up to its tests. What only a build runs is not part of it.
 fn sources() -> Vec<(PathBuf, String)> {
     fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(directory).expect("the repository is there") {
@@ -17,7 +17,11 @@ fn sources() -> Vec<(PathBuf, String)> {
             let name = path.file_name().unwrap_or_default();
             if path.is_dir() && name != "tests" {
                 walk(&path, found);
-            } else if path.extension().is_some_and(|it| it == "rs") && name != "tests.rs" {
+            } else if name != "build.rs"
+                && name != "commit.rs"
+                && path.extension().is_some_and(|it| it == "rs")
+                && name != "tests.rs"
+            {
                 found.push(path);
             }
         }
