@@ -339,11 +339,10 @@ async fn cancel_on_signal(mut signals: Signals, cancel: CancellationToken) {
 /// Prints the end of a run.
 fn conclude(ended: Ended, arguments: &Arguments) -> Done {
     let result = &ended.result;
+    let run = Run::current().expect("a command is recorded");
+    let report = report::run::RunReport::of_task(result, &run).line();
     match arguments.output {
-        Format::Json | Format::Ndjson => {
-            let run = Run::current().expect("a command is recorded");
-            output::json(&report::run::RunReport::of_task(result, &run).line());
-        }
+        Format::Json | Format::Ndjson => output::json(&report),
         Format::Text if ended.is_heard => closing_lines(result),
         Format::Text => {}
     }
@@ -360,6 +359,7 @@ fn conclude(ended: Ended, arguments: &Arguments) -> Done {
     Done {
         code,
         result: Some(Box::new(ended.result)),
+        report: Some(report),
     }
 }
 

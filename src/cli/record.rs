@@ -59,11 +59,17 @@ pub(super) struct Done {
     pub(super) code: u8,
     /// What is known of a dispatched task.
     pub(super) result: Option<Box<RunResult>>,
+    /// Its report, as it was printed.
+    pub(super) report: Option<String>,
 }
 
 impl From<u8> for Done {
     fn from(code: u8) -> Self {
-        Self { code, result: None }
+        Self {
+            code,
+            result: None,
+            report: None,
+        }
     }
 }
 
@@ -155,11 +161,10 @@ impl Outlets {
         }
         run.end();
         if let Some(summary) = &self.summary {
-            let report = match &done.result {
-                Some(result) => RunReport::of_task(result, run),
-                None => RunReport::of_command(started.command, outcome, done.code, run),
-            };
-            summary.write_or_warn(&format!("{}\n", report.line()));
+            let of_command =
+                || RunReport::of_command(started.command, outcome, done.code, run).line();
+            let report = done.report.clone().unwrap_or_else(of_command);
+            summary.write_or_warn(&format!("{report}\n"));
         }
         let delivery = done
             .result

@@ -206,6 +206,10 @@ impl Converge<'_> {
             if turns.stands {
                 turns.stands = false;
                 on_standing();
+                // The step that begins with it may be over without another look.
+                if let Some(seen) = &turns.seen {
+                    record::seen(id, seen.version, seen.job_modify_index);
+                }
             }
             if let Turn::End(outcome) = turn {
                 return with_checks(self.nomad, outcome).await;

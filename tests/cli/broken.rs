@@ -201,15 +201,16 @@ fn the_summary_file_holds_the_report_whatever_is_printed() {
 }
 
 #[test]
-fn a_summary_that_cannot_be_written_is_a_warning() {
+fn a_summary_that_cannot_be_written_is_known_before_anything_is_done() {
     let lab = Lab::new();
     let ended = lab
         .deploy(&image())
         .args(["--summary", "no/such/dir/report.json"])
         .run();
     ended
-        .assert_code(0)
-        .assert_says("cannot write the summary to no/such/dir/report.json");
+        .assert_code(2)
+        .assert_says("cannot write no/such/dir/report.json");
+    assert_eq!(lab.registrations(), 0);
 }
 
 #[test]
