@@ -112,7 +112,11 @@ fn judged(watched: &[Watched], surroundings: &Surroundings, counts: &Counts) -> 
         for bound in &BOUNDS {
             // A cluster to try things on: its memory still creeps (docs/reliability.md), and is bounded as a whole.
             if process.name == "cs dev" && bound.what == BOUNDS[0].what {
-                let most = process.samples.iter().map(|sample| (bound.of)(sample)).fold(0.0, f64::max);
+                let most = process
+                    .samples
+                    .iter()
+                    .map(|sample| (bound.of)(sample))
+                    .fold(0.0, f64::max);
                 if most > DEV_MOST {
                     problems.push(format!("cs dev takes {most} KiB"));
                 }
