@@ -59,7 +59,7 @@ pub fn without_escapes(bytes: &[u8], piece: usize) -> Vec<u8> {
 /// # Errors
 /// The directory cannot be used.
 pub fn outbox(state_dir: &Path) -> Result<Vec<String>, String> {
-    events::empty_outbox(state_dir).map_err(|error| chain(&error))
+    events::empty_outbox(state_dir)
 }
 
 /// Reads an entry of the inventory. Returns it as it would be written again.

@@ -33,19 +33,21 @@ pub use subject::{InvalidPrefix, Subject, SubjectPrefix};
 pub type Clock = Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;
 
 /// Takes over what waits below a state directory, in order, and acknowledges it. Returns the ids. Blocks.
-pub(crate) fn empty_outbox(
-    state_dir: &std::path::Path,
-) -> Result<Vec<String>, impl std::error::Error + use<>> {
-    let taken = || -> Result<Vec<String>, outbox::OutboxError> {
-        let outbox = outbox::Outbox::open(state_dir)?;
-        let mut ids = Vec::new();
-        for (lane, last) in outbox.leftovers() {
-            while let outbox::Head::Entry(entry) = outbox.head(&lane, last)? {
-                outbox.settle(&lane, &entry)?;
-                ids.push(entry.message.id.clone());
-            }
+///
+/// # Errors
+/// The directory cannot be used.
+pub(crate) fn empty_outbox(state_dir: &std::path::Path) -> Result<Vec<String>, String> {
+    taken_over(state_dir).map_err(|error| crate::clients::chain(&error))
+}
+
+fn taken_over(state_dir: &std::path::Path) -> Result<Vec<String>, outbox::OutboxError> {
+    let outbox = outbox::Outbox::open(state_dir)?;
+    let mut ids = Vec::new();
+    for (lane, last) in outbox.leftovers() {
+        while let outbox::Head::Entry(entry) = outbox.head(&lane, last)? {
+            outbox.settle(&lane, &entry)?;
+            ids.push(entry.message.id.clone());
         }
-        Ok(ids)
-    };
-    taken()
+    }
+    Ok(ids)
 }

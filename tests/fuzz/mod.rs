@@ -91,6 +91,7 @@ fn try_all(target: &Target, inputs: &[Vec<u8>]) {
 }
 
 /// Mutations from fixed seeds; `CS_FUZZ_SECONDS` makes them many.
+#[expect(clippy::print_stdout, reason = "shown with --nocapture")]
 fn mutate_all(target: &Target) {
     let inputs = seeds::of(target.name);
     assert!(!inputs.is_empty(), "target `{}` has no seeds", target.name);
