@@ -204,7 +204,7 @@ struct Context {
 ///
 /// What still runs then, such as a look-up or a read that hangs, does not hold the process up.
 fn block_on(work: impl Future<Output = u8>) -> u8 {
-    on_runtime(exported(work))
+    on_runtime(exported(Box::pin(work)))
 }
 
 /// Does some work, and sends its spans meanwhile and at its end, where they are wanted.

@@ -83,6 +83,7 @@ pub(super) fn recorded<D: Into<Done>>(
         Ok(outlets) => outlets,
         Err(text) => return exit::usage(text, "name a file in a folder that can be written to"),
     };
+    let work = Box::pin(work);
     on_runtime(async {
         let environment = || observe::of_environment(&context.environment);
         let parent = started.trace.clone().or_else(environment);

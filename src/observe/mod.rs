@@ -171,12 +171,12 @@ impl Run {
     }
 
     /// Does some work in this run.
-    pub(crate) async fn around<F: Future>(&self, work: F) -> F::Output {
+    pub(crate) fn around<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         let place = Place {
             record: Arc::clone(&self.0),
             span: None,
         };
-        PLACE.scope(place, work).await
+        PLACE.scope(place, Box::pin(work))
     }
 
     /// The span of the run as a whole.
@@ -241,22 +241,28 @@ impl Record {
 }
 
 /// Does some work with a span of its own; it ends with the work, also when that is dropped.
-pub(crate) async fn within<F: Future>(span: Span, work: F) -> F::Output {
-    let Some(place) = Place::current() else {
-        return work.await;
-    };
-    let place = Place {
-        span: span.context().map(|_| span.clone()).or(place.span),
-        ..place
-    };
-    let done = PLACE.scope(place, work).await;
-    span.end();
-    done
+///
+/// The work is boxed, here and in whatever else goes around one: futures in futures would be more than a stack holds.
+pub(crate) fn within<F: Future>(span: Span, work: F) -> impl Future<Output = F::Output> {
+    let work = Box::pin(work);
+    async move {
+        let Some(place) = Place::current() else {
+            return work.await;
+        };
+        let place = Place {
+            span: span.context().map(|_| span.clone()).or(place.span),
+            ..place
+        };
+        let done = PLACE.scope(place, work).await;
+        span.end();
+        done
+    }
 }
 
 /// The same work for a task of its own, in the run and below the span of whoever spawns it.
 pub(crate) fn handed_on<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let place = Place::current();
+    let work = Box::pin(work);
     async move {
         match place {
             Some(place) => PLACE.scope(place, work).await,
@@ -407,14 +413,17 @@ fn end_step(record: &Record, is_success: Option<bool>) {
 }
 
 /// Does some work as a step of the run.
-pub(crate) async fn step<T, E>(
+pub(crate) fn step<T, E>(
     name: &'static str,
     work: impl Future<Output = Result<T, E>>,
-) -> Result<T, E> {
-    begin_step(name);
-    let done = work.await;
-    step_ended(done.is_ok());
-    done
+) -> impl Future<Output = Result<T, E>> {
+    let work = Box::pin(work);
+    async move {
+        begin_step(name);
+        let done = work.await;
+        step_ended(done.is_ok());
+        done
+    }
 }
 
 /// Something is tried again. `kind` says by whose trouble; it is of a closed set.

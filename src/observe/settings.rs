@@ -48,8 +48,8 @@ impl Sampler {
         }
         let [.., a, b, c, d, e, f, g, h] = *trace_id;
         let random = u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1;
-        // 2^63 is the first number that 63 bits do not have.
-        (random as f64) < self.ratio * 9_223_372_036_854_775_808.0
+        // 2^63 is the first number that 63 bits do not have; as a float the greatest of them is 2^63 as well.
+        self.ratio >= 1.0 || (random as f64) < self.ratio * 9_223_372_036_854_775_808.0
     }
 }
 

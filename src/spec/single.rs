@@ -67,17 +67,17 @@ pub(crate) fn read<T: DeserializeOwned>(
 ///
 /// # Errors
 /// The first thing that is wrong, in words and with its place.
-pub(crate) fn values(text: &str) -> Result<Vec<serde_json::Value>, Diagnostic> {
+pub(crate) fn values(text: &str) -> Result<Vec<serde_json::Value>, Box<Diagnostic>> {
     let name = "YAML";
     if text.len() > MAX_BYTES {
-        return Err(too_large(name, text.len()));
+        return Err(Box::new(too_large(name, text.len())));
     }
-    let roots = tree::documents(text).map_err(|flaw| not_yaml(name, &flaw))?;
+    let roots = tree::documents(text).map_err(|flaw| Box::new(not_yaml(name, &flaw)))?;
     let read = |root| {
         reader::read(root).map_err(|findings| {
             let first = findings.into_iter().next();
             let first = first.expect("what cannot be read has a finding");
-            problem(first).into_diagnostic(name)
+            Box::new(problem(first).into_diagnostic(name))
         })
     };
     roots.iter().map(read).collect()

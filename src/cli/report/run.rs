@@ -304,7 +304,7 @@ fn summary(known: Known, run: &Run, tally: &Tally) -> RunSummary {
         calls: calls.collect(),
         versions: VersionsReport {
             cs: env!("CARGO_PKG_VERSION"),
-            commit: None,
+            commit: crate::version::commit(),
             nomad: tally.nomad_version.clone(),
         },
         trace_id: run.trace_id(),

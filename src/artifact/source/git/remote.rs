@@ -379,6 +379,7 @@ mod tests {
     use crate::spec::workload::GitSource;
 
     fn remote(repository: &str) -> Remote {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let source = GitSource {
             repository: repository.to_owned(),
             revision: "main".to_owned(),
