@@ -16,16 +16,19 @@ use cs::manifests::{LoadError, Loaded, Request, load_local};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-/// Files below a directory of their own.
+/// Files below a directory of their own. Even what is beside it is nobody else's: a link to `..` must not lead to whatever
+/// this machine keeps with its temporary files.
 struct Tree {
-    home: TempDir,
+    _home: TempDir,
+    top: PathBuf,
 }
 
 impl Tree {
     fn new() -> Self {
-        Self {
-            home: tempfile::tempdir().expect("a temporary directory"),
-        }
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let top = home.path().join("tree");
+        std::fs::create_dir(&top).unwrap();
+        Self { _home: home, top }
     }
 
     fn of<const N: usize>(files: [(&str, &str); N]) -> Self {
@@ -51,11 +54,11 @@ impl Tree {
     }
 
     fn at(&self, path: &str) -> PathBuf {
-        self.home.path().join(path)
+        self.top.join(path)
     }
 
     fn path(&self) -> &Path {
-        self.home.path()
+        &self.top
     }
 
     /// Reads sources that are given relative to the tree.
