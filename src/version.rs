@@ -1,6 +1,6 @@
 //! What this build is: version, commit, target, compiler.
 //!
-//! The build script (`src/version/build.rs`) finds it out. Nothing here depends on when or where it was built.
+//! The build script (`src/build.rs`) finds it out. Nothing here depends on when or where it was built.
 
 #[cfg(test)]
 mod commit;

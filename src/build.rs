@@ -8,6 +8,7 @@
     reason = "Cargo talks to a build script by variables"
 )]
 
+#[path = "version/commit.rs"]
 mod commit;
 
 use std::collections::BTreeMap;
