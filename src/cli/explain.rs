@@ -134,7 +134,7 @@ fn code(context: &Context, rule: &Rule, format: Format) -> u8 {
                 "all codes stand in docs/errors.md",
             );
         }
-        Format::Json => output::line(
+        Format::Json => output::json(
             &json!({ "code": rule.code, "description": rule.title, "fix": rule.fix }).to_string(),
         ),
         Format::Text => {

@@ -18,7 +18,7 @@ use crate::clients::nomad::connection::ConnectionConfig;
 use crate::config::{BadVariable, Environment};
 use crate::controller::log::Echo;
 use crate::controller::note::{Note, Notes, Phase};
-use crate::controller::run::{self, PANICKED, RunResult, Surroundings};
+use crate::controller::run::{self, RunResult, Surroundings};
 use crate::controller::warrant::Warrant;
 use crate::dispatch::ConvertOptions;
 use crate::dispatch::Task;
@@ -183,13 +183,9 @@ async fn reconcile(
     let (task, params) = (task.as_deref(), params.as_deref());
     let printer = prints_log(environment, arguments.output).then(Printer::start);
     let result = match settings(environment, arguments) {
-        Err(bad) => {
-            let outcome = Outcome::Usage(chain(&bad));
-            run::refuse_run(outcome, task, params, &announcer, &cancel).await
-        }
-        Ok(_) if arguments.after_panic => {
-            let outcome = Outcome::Failed(PANICKED.to_owned());
-            run::refuse_run(outcome, task, params, &announcer, &cancel).await
+        Err(bad) => run::refuse_run(chain(&bad), task, params, &announcer, &cancel).await,
+        Ok(settings) if arguments.after_panic => {
+            run::end_panicked_run(task, params, &settings.convert, &announcer, &cancel).await
         }
         Ok(settings) => {
             let (notes, received) = Notes::channel();

@@ -85,8 +85,8 @@ pub struct JobResult {
     pub log_tail: Vec<String>,
 }
 
-/// What a run that panicked ends with, announced by the process after it.
-pub const PANICKED: &str = "internal error: the run panicked; this is a bug in cs";
+/// What a run that panicked ends with.
+const PANICKED: &str = "internal error: the run panicked; this is a bug in cs";
 
 /// Longest wait for events at the end of a run.
 ///
@@ -119,9 +119,9 @@ pub async fn run(
     deliver(result, &announcer, &cancel, began).await
 }
 
-/// Ends a run that cannot begin because a setting makes no sense, or that broke: whoever waits for it hears of it.
+/// Ends a run that cannot begin because a setting makes no sense: whoever waits for it hears of it.
 pub async fn refuse_run(
-    outcome: Outcome,
+    reason: String,
     task_text: Option<&str>,
     params_text: Option<&[u8]>,
     announcer: &Announcer,
@@ -129,9 +129,33 @@ pub async fn refuse_run(
 ) -> RunResult {
     let refused = Refused {
         task: task_text.and_then(|text| text.parse().ok()),
-        outcome,
+        outcome: Outcome::Usage(reason),
         ids: params_text.and_then(readable_ids),
     };
+    let began = Instant::now();
+    deliver(refuse(refused, announcer).await, announcer, cancel, began).await
+}
+
+/// Ends a run that panicked, in the process after it: whoever waits for it hears of it. A destroy has no such event.
+pub async fn end_panicked_run(
+    task_text: Option<&str>,
+    params_text: Option<&[u8]>,
+    options: &ConvertOptions,
+    announcer: &Announcer,
+    cancel: &CancellationToken,
+) -> RunResult {
+    let task: Option<Task> = task_text.and_then(|text| text.parse().ok());
+    // Read without the conversion first, which may be what panicked.
+    let converted = || match prepare(task_text, params_text, options) {
+        Ok(Prepared::Deploy { context, .. }) => Some(context.ids),
+        Ok(Prepared::Destroy(_)) | Err(_) => None,
+    };
+    let ids = match task {
+        Some(Task::DestroyJobPack) => None,
+        _ => params_text.and_then(readable_ids).or_else(converted),
+    };
+    let outcome = Outcome::Failed(PANICKED.to_owned());
+    let refused = Refused { task, outcome, ids };
     let began = Instant::now();
     deliver(refuse(refused, announcer).await, announcer, cancel, began).await
 }

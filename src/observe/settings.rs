@@ -20,7 +20,7 @@ pub(super) struct Settings {
     pub(super) headers: Vec<(String, Secret)>,
     pub(super) timeout: Duration,
     pub(super) gzip: bool,
-    /// Certificates that are trusted instead of the system's, as a file in PEM.
+    /// Certificates that are trusted besides the system's, as a file in PEM.
     pub(super) certificate: Option<PathBuf>,
     /// Whose spans they are.
     pub(super) resource: Vec<(String, String)>,

@@ -54,3 +54,23 @@ fn a_panic_with_params_that_say_nothing_ends_all_the_same() {
     ended.assert_code(1).assert_says("internal error");
     assert!(ended.subjects().is_empty(), "{ended}");
 }
+
+#[test]
+fn a_panic_is_announced_wherever_the_run_itself_would_have_been() {
+    let lab = Lab::new();
+    // Without a number of the deployment it counts as 0, in a run as well as here.
+    let mut params = image();
+    params.as_object_mut().unwrap().remove("deploymentJobId");
+    let ended = lab.deploy(&params).var("CS_TEST_PANIC", "1").run();
+    assert_eq!(ended.assert_code(1).subjects(), REFUSED);
+}
+
+#[test]
+fn a_panic_of_a_destroy_announces_no_failed_deployment() {
+    let lab = Lab::new();
+    let ended = lab
+        .task("destroy-job-pack", &image())
+        .var("CS_TEST_PANIC", "1")
+        .run();
+    assert!(ended.assert_code(1).subjects().is_empty(), "{ended}");
+}

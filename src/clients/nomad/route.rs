@@ -1,9 +1,10 @@
 //! What kind of call a path is: the same for all jobs, for traces.
 
 /// Words of the API; whatever else stands in a path is an id.
-const WORDS: [&str; 52] = [
+const WORDS: &[&str] = &[
     "acl",
     "agent",
+    "allocate",
     "allocation",
     "allocations",
     "checks",
@@ -18,6 +19,7 @@ const WORDS: [&str; 52] = [
     "evaluations",
     "event",
     "fail",
+    "force",
     "fs",
     "health",
     "job",
@@ -47,23 +49,27 @@ const WORDS: [&str; 52] = [
     "self",
     "service",
     "services",
+    "snapshot",
     "stat",
     "status",
+    "statuses",
     "stream",
     "submission",
     "summary",
     "token",
     "unblock",
-];
-const MORE: [&str; 9] = [
-    "allocate", "force", "snapshot", "statuses", "var", "vars", "versions", "volume", "volumes",
+    "var",
+    "vars",
+    "versions",
+    "volume",
+    "volumes",
 ];
 
 /// The route of a path below `/v1/`, e.g. `/v1/job/{id}/plan`.
 pub(super) fn route(path: &str) -> String {
     let mut route = String::from("/v1");
     for part in path.split('/') {
-        let is_word = WORDS.contains(&part) || MORE.contains(&part);
+        let is_word = WORDS.contains(&part);
         let part = if is_word { part } else { "{id}" };
         // A variable's path has several parts, and is one id.
         if part == "{id}" && route.ends_with("/{id}") {
