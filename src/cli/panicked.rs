@@ -11,6 +11,8 @@ use std::panic::PanicHookInfo;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
 /// Who waits for the end of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owes {
@@ -44,6 +46,7 @@ fn last_words(info: &PanicHookInfo<'_>, owes: Owes) {
         }
     }
     say(info);
+    end_children();
     if owes == Owes::Announcement {
         // The very file that runs, also when its name was given to a newer one meanwhile.
         let error = Command::new("/proc/self/exe")
@@ -63,6 +66,22 @@ fn last_words(info: &PanicHookInfo<'_>, owes: Owes) {
     std::process::exit(1);
 }
 
+/// Builders lead process groups of their own, and would work on for nobody. Where the kernel does not list children, they do.
+fn end_children() {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    for thread in threads.flatten() {
+        let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        let numbers = children
+            .split_whitespace()
+            .filter_map(|number| number.parse().ok());
+        for child in numbers.filter_map(Pid::from_raw) {
+            // Whoever is listed is not reaped yet, so the number is nobody else's.
+            let _ = kill_process_group(child, Signal::KILL)
+                .or_else(|_| kill_process(child, Signal::KILL));
+        }
+    }
+}
+
 /// Standard error may be gone as well, so nothing here may panic.
 fn say(info: &PanicHookInfo<'_>) {
     let text: String = info
@@ -74,4 +93,47 @@ fn say(info: &PanicHookInfo<'_>) {
         std::io::stderr(),
         "error: internal error: {text}\n  help: this is a bug in cs; report the line above with the command and `cs --version`"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Stdio;
+
+    use super::*;
+
+    /// Run again in a process of its own: the children of this one are other tests'.
+    #[test]
+    fn a_panic_leaves_no_child_behind() {
+        let again = "cli::panicked::tests::children_and_theirs_end";
+        let mut test = Command::new(std::env::current_exe().unwrap());
+        let ended = test.args(["--exact", again, "--ignored"]).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert!(
+            ended.status.success() && said.contains("1 passed"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    #[ignore = "run by the test above"]
+    fn children_and_theirs_end() {
+        let mut leader = Command::new("sh")
+            .args(["-c", "sleep 600 & echo; wait"])
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        // Its own child is there, and holds the other end.
+        let mut end = leader.stdout.take().unwrap();
+        end.read_exact(&mut [0]).unwrap();
+        let mut simple = Command::new("sleep").arg("600").spawn().unwrap();
+        end_children();
+        for child in [&mut leader, &mut simple] {
+            assert_eq!(child.wait().unwrap().signal(), Some(9));
+        }
+        // Nobody of the group holds the pipe any more.
+        assert_eq!(end.read(&mut [0]).unwrap(), 0);
+    }
 }
