@@ -101,6 +101,16 @@ impl Egress {
         })))
     }
 
+    /// The same exceptions, and a reach that is at least so far.
+    #[must_use]
+    pub fn at_least(&self, reach: Reach) -> Self {
+        Self(Arc::new(Rules {
+            reach: self.0.reach.max(reach),
+            allowances: self.0.allowances.clone(),
+            proxies: self.0.proxies.clone(),
+        }))
+    }
+
     /// Judges what an address says of itself, before its name is resolved.
     ///
     /// # Errors

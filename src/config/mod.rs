@@ -238,6 +238,15 @@ impl Environment {
         })
     }
 
+    /// The rules for the cluster, the Vault and the backend that params name. The platform fills them in, so they may be on any
+    /// machine, this one too; a metadata service is none of them.
+    ///
+    /// A variable that makes no sense leaves the rules without exceptions; [`egress`](Self::egress) tells of it.
+    #[must_use]
+    pub fn egress_of_the_platform(&self) -> Egress {
+        self.egress().unwrap_or_default().at_least(Reach::Local)
+    }
+
     /// The same for a command that a person runs: what he names may be on his own machine, unless `CS_EGRESS` says otherwise.
     #[must_use]
     pub fn for_a_person(mut self) -> Self {

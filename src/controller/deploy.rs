@@ -18,7 +18,7 @@ use crate::artifact::facts;
 use crate::artifact::registry::{self, ImageFacts};
 use crate::clients::backend::{Backend, BackendReporter, DeploymentType};
 use crate::clients::chain;
-use crate::clients::egress::{Egress, Reach};
+use crate::clients::egress::Egress;
 use crate::clients::nomad::calls::jobs::Submission;
 use crate::clients::nomad::client::NomadClient;
 use crate::clients::nomad::connection::{Address, ConnectionConfig};
@@ -228,7 +228,8 @@ fn desired_of(workload: &Workload, image: Option<String>) -> Result<Desired, NoI
 /// The backend of the params, if they name one that can be called.
 fn reporter(context: &RunContext, surroundings: &Surroundings) -> Option<BackendReporter> {
     let access = context.backend.as_ref()?;
-    match Backend::new(&access.url, access.token.clone()) {
+    let egress = surroundings.environment.egress_of_the_platform();
+    match Backend::new(&access.url, access.token.clone(), &egress) {
         Ok(backend) => Some(BackendReporter::start(backend)),
         Err(error) => {
             surroundings.notes.send(Note::Warning(format!(
@@ -412,7 +413,7 @@ impl Deployment<'_> {
         steps: &mut Steps<'_>,
     ) -> Outcome {
         steps.begin(Phase::Deploy);
-        let nomad = match nomad_client(&self.surroundings.connection, self.context) {
+        let nomad = match nomad_client(self.surroundings, self.context) {
             Ok(nomad) => nomad,
             Err(text) => return Outcome::Usage(text),
         };
@@ -474,7 +475,7 @@ impl Deployment<'_> {
         let Some(cause) = outcome.cause() else {
             return Vec::new();
         };
-        let Ok(nomad) = nomad_client(&self.surroundings.connection, self.context) else {
+        let Ok(nomad) = nomad_client(self.surroundings, self.context) else {
             return Vec::new();
         };
         // A node that hangs must not hold up the outcome.
@@ -513,12 +514,9 @@ const LOG_PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// One line that says which setting cannot be used.
-pub fn nomad_client(
-    connection: &ConnectionConfig,
-    context: &RunContext,
-) -> Result<NomadClient, String> {
+fn nomad_client(surroundings: &Surroundings, context: &RunContext) -> Result<NomadClient, String> {
     client_for(
-        connection,
+        surroundings,
         context.nomad_address.as_deref(),
         context.nomad_token.as_ref(),
     )
@@ -529,16 +527,18 @@ pub fn nomad_client(
 /// # Errors
 /// One line that says which setting cannot be used.
 pub(super) fn client_for(
-    connection: &ConnectionConfig,
+    surroundings: &Surroundings,
     address: Option<&str>,
     token: Option<&crate::secret::Secret>,
 ) -> Result<NomadClient, String> {
-    let mut config = connection.clone();
+    let mut config = surroundings.connection.clone();
     if let Some(address) = address {
         let given = ConnectionConfig::new(address)
             .map_err(|error| format!("nomadAddress of the params: {}", chain(&error)))?;
         if given.address != config.address {
-            judge(&given.address).map_err(|why| format!("nomadAddress of the params: {why}"))?;
+            let egress = surroundings.environment.egress_of_the_platform();
+            judge(&given.address, &egress)
+                .map_err(|why| format!("nomadAddress of the params: {why}"))?;
         }
         config.address = given.address;
         config.http_auth = given.http_auth.or(config.http_auth);
@@ -549,13 +549,13 @@ pub(super) fn client_for(
     NomadClient::new(config).map_err(|error| chain(&error))
 }
 
-/// Whether params may name this Nomad: an agent of any machine, this one too, and never a socket or a metadata service.
+/// Whether params may name this Nomad: an agent on any machine that the rules allow, never a socket.
 ///
 /// # Errors
 /// Why not.
-fn judge(address: &Address) -> Result<(), String> {
+fn judge(address: &Address, egress: &Egress) -> Result<(), String> {
     match address {
-        Address::Tcp(url) => Egress::of(Reach::Local)
+        Address::Tcp(url) => egress
             .judge(url.expose())
             .map_err(|refused| refused.to_string()),
         Address::Unix(_) => Err("a socket of this machine is not called".to_owned()),

@@ -94,7 +94,7 @@ async fn destroy_one(
     surroundings: &Surroundings,
 ) -> Outcome {
     let nomad = match client_for(
-        &surroundings.connection,
+        surroundings,
         job.nomad_address.as_deref(),
         job.nomad_token.as_ref(),
     ) {

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use cs::clients::backend::{Backend, CallOutcome, DeploymentType, Step, StepStatus};
-use cs::secret::Secret;
 
-use super::{ASK, STEP, client, update};
+use super::{ASK, STEP, client, client_of, update};
 use crate::support::backend::{RecordingBackend, Reply};
 use crate::support::logs::Logs;
 use crate::support::ports::CLOSED_PORT;
@@ -78,7 +77,7 @@ async fn a_dead_backend_costs_one_call_and_is_told_of_once() {
     let logs = Logs::capture();
     let start = tokio::time::Instant::now();
     let address = format!("http://127.0.0.1:{}", CLOSED_PORT);
-    let client = Backend::new(&address, Secret::new("t")).unwrap();
+    let client = client_of(&address, "t");
     assert_eq!(client.ask_domain("img_1").await, None);
     for _ in 0..12 {
         assert_eq!(deploy_step(&client).await, CallOutcome::Skipped);

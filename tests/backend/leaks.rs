@@ -1,9 +1,8 @@
 //! The token appears in no log line and no `Debug`.
 
-use cs::clients::backend::{Backend, DeploymentType, Step, StepStatus};
-use cs::secret::Secret;
+use cs::clients::backend::{DeploymentType, Step, StepStatus};
 
-use super::{ASK, UPDATE, client, update};
+use super::{ASK, UPDATE, client, client_of, update};
 use crate::support::backend::{RecordingBackend, Reply};
 use crate::support::logs::Logs;
 use crate::support::ports::CLOSED_PORT;
@@ -39,7 +38,7 @@ async fn no_failure_shows_the_token() {
     );
 
     let dead = format!("http://user:canary@127.0.0.1:{}", CLOSED_PORT);
-    let dead = Backend::new(&dead, Secret::new("canary token&+")).unwrap();
+    let dead = client_of(&dead, "canary token&+");
     dead.step(
         "gd_1",
         DeploymentType::Git,

@@ -6,6 +6,7 @@ mod leaks;
 mod reporter;
 
 use cs::clients::backend::{Backend, NetworkUpdate, ServiceUpdate};
+use cs::config::Environment;
 use cs::secret::Secret;
 
 use crate::support::backend::RecordingBackend;
@@ -17,7 +18,13 @@ const UPDATE_SLASH: &str = "/api/local/service-update/";
 const STEP: &str = "/api/local/deployment-step/update";
 
 fn client(server: &RecordingBackend) -> Backend {
-    Backend::new(&server.url(), Secret::new(TOKEN)).expect("the URL is fine")
+    client_of(&server.url(), TOKEN)
+}
+
+/// A backend under the rules of addresses that the platform names.
+fn client_of(address: &str, token: &str) -> Backend {
+    let egress = Environment::default().egress_of_the_platform();
+    Backend::new(address, Secret::new(token), &egress).expect("the URL is fine")
 }
 
 fn update() -> ServiceUpdate {

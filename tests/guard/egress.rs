@@ -110,6 +110,34 @@ fn the_cluster_of_params_is_no_socket_and_no_metadata_service() {
     }
 }
 
+#[test]
+fn the_backend_of_params_is_no_metadata_service() {
+    let lab = Lab::new();
+    for address in [METADATA[0], METADATA[2]] {
+        let params = image_with(json!({"backendUrl": address, "accessToken": "canary"}));
+        let ended = lab.deploy(&params).run();
+        // The backend decides nothing: the deployment goes on.
+        ended
+            .assert_code(0)
+            .assert_says("the backend is not called")
+            .assert_says("CS_EGRESS_ALLOW=")
+            .assert_hides("canary");
+    }
+}
+
+#[test]
+fn whoever_sets_up_the_runner_can_make_an_exception_for_the_cluster_of_params() {
+    let lab = Lab::new();
+    let params = image_with(json!({"nomadAddress": "http://169.254.1.2:4646"}));
+    let run = |allowed: &str| {
+        let run = lab.deploy(&params).var("CS_EGRESS_ALLOW", allowed);
+        run.var("CS_DEADLINE", "6s").run()
+    };
+    run("10.0.0.0/8").assert_says("is not called");
+    let ended = run("169.254.1.2:4646");
+    assert!(!ended.stderr.contains("is not called"), "{ended}");
+}
+
 async fn fetched(url: &str, egress: Egress) -> String {
     let parent = tempfile::tempdir().unwrap();
     let work = WorkDir::create(parent.path()).unwrap();

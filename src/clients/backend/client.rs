@@ -16,6 +16,7 @@ use super::answer::{domain_in, is_another_path, is_taken, message_in};
 use super::breaker::{Admission, Breaker};
 use super::retry;
 use super::wire::{DeploymentType, ServiceUpdate, Step, StepBody, StepStatus};
+use crate::clients::egress::{self, Egress};
 use crate::clients::tls;
 use crate::observe::{self, HttpCall, Peer};
 use crate::secret::{REDACTED, SafeUrl, Secret};
@@ -36,7 +37,7 @@ const ASK_DOMAIN: &str = "/api/local/ask-domain";
 const SERVICE_UPDATE: &str = "/api/local/service-update";
 const DEPLOYMENT_STEP: &str = "/api/local/deployment-step/update";
 
-/// Why there is no backend to call. Never repeats the address or the token.
+/// Why there is no backend to call. Never repeats more of the address than scheme, host and port, and never the token.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendConfigError {
     /// The base URL does not parse.
@@ -48,6 +49,9 @@ pub enum BackendConfigError {
     /// The base URL brings a query or a fragment, which the calls could not keep.
     #[error("the backend URL must have no query and no fragment: give scheme, host, port and path")]
     Query,
+    /// It leads to where no call may go.
+    #[error(transparent)]
+    Refused(#[from] egress::Refused),
     /// No token.
     #[error("the backend's access token is empty")]
     EmptyToken,
@@ -138,11 +142,12 @@ enum NoAnswer {
 impl Backend {
     /// Prepares connections; nothing is sent.
     ///
-    /// A proxy of the environment is used, except for a backend on this machine.
+    /// A proxy of the environment is used, except for a backend on this machine. The rules are for an address that params
+    /// name.
     ///
     /// # Errors
     /// The base URL or the token cannot be used: a person has to correct it. The caller warns and goes on without.
-    pub fn new(base_url: &str, token: Secret) -> Result<Self, BackendConfigError> {
+    pub fn new(base_url: &str, token: Secret, egress: &Egress) -> Result<Self, BackendConfigError> {
         let base = Url::parse(base_url.trim()).map_err(BackendConfigError::NotAUrl)?;
         if !matches!(base.scheme(), "http" | "https") {
             return Err(BackendConfigError::Scheme);
@@ -155,7 +160,7 @@ impl Backend {
         }
         Ok(Self {
             shared: Arc::new(Shared {
-                http: http_client(&base)?,
+                http: http_client(&base, egress)?,
                 base: base.into(),
                 token,
                 breaker: Breaker::default(),
@@ -408,13 +413,14 @@ impl Shared {
     }
 }
 
-fn http_client(base: &Url) -> Result<reqwest::Client, BackendConfigError> {
+fn http_client(base: &Url, egress: &Egress) -> Result<reqwest::Client, BackendConfigError> {
     let tls = if base.scheme() == "https" {
         tls::system_trust()
     } else {
         tls::no_trust()
     };
-    let mut builder = reqwest::Client::builder()
+    let mut builder = egress
+        .guard(reqwest::Client::builder(), base)?
         .tls_backend_preconfigured(tls.map_err(BackendConfigError::Tls)?)
         // A redirect would carry the token to wherever it points.
         .redirect(reqwest::redirect::Policy::none())
@@ -459,6 +465,11 @@ fn warn_failed(call: &Call<'_>, why: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::egress::Reach;
+
+    fn backend(base_url: &str, token: &str) -> Result<Backend, BackendConfigError> {
+        Backend::new(base_url, Secret::new(token), &Egress::of(Reach::Local))
+    }
 
     #[test]
     fn an_unusable_base_url_is_refused_without_repeating_it() {
@@ -470,21 +481,21 @@ mod tests {
             "https://h.example/#canary",
             "",
         ] {
-            let error = Backend::new(bad, Secret::new("t")).unwrap_err();
+            let error = backend(bad, "t").unwrap_err();
             assert!(
                 !format!("{error} {error:?}").contains("canary"),
                 "{error:?}"
             );
         }
         assert!(matches!(
-            Backend::new("http://127.0.0.1", Secret::new("")),
+            backend("http://127.0.0.1", ""),
             Err(BackendConfigError::EmptyToken)
         ));
     }
 
     #[test]
     fn the_token_is_form_encoded_and_comes_before_the_service() {
-        let backend = Backend::new("http://127.0.0.1:1/base/", Secret::new("a b&c+é")).unwrap();
+        let backend = backend("http://127.0.0.1:1/base/", "a b&c+é").unwrap();
         let url = backend.shared.url(&Call {
             operation: "ask-domain",
             subject: "s",
@@ -501,7 +512,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_token() {
-        let backend = Backend::new("http://u:canary@127.0.0.1/", Secret::new("canary")).unwrap();
+        let backend = backend("http://u:canary@127.0.0.1/", "canary").unwrap();
         assert!(!format!("{backend:?}").contains("canary"));
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::{ImageWork, NoImage};
-use crate::clients::egress::{Egress, Reach};
 use crate::clients::vault::{self, VaultLogin};
 use crate::controller::set::secrets;
 use crate::events::Phase as LogPhase;
@@ -72,8 +71,8 @@ impl ImageWork<'_> {
             .ok_or_else(|| missing("secretId"))?;
         let login = VaultLogin::new(&vault.address, role_id, secret_id)
             .map_err(|error| Outcome::Invalid(crate::clients::chain(&error)))?;
-        // The platform names it, on whatever machine; but a metadata service is no Vault.
-        Egress::of(Reach::Local)
+        self.environment
+            .egress_of_the_platform()
             .judge(login.address().expose())
             .map_err(|refused| Outcome::Invalid(format!("build.vault.address: {refused}")))?;
         Ok(login)
