@@ -37,6 +37,9 @@ pub(super) struct Arguments {
     output: Format,
 }
 
+/// How many of the last requests `GET /_cs/requests` shows: about 3 MiB of them.
+const REMEMBERED: usize = 10_000;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
     Text,
@@ -64,6 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> u8 {
         namespaces: arguments.namespaces.clone(),
         speed: arguments.speed,
         faults,
+        remembered: REMEMBERED,
         ..Options::default()
             .with_nodes(usize::from(arguments.nodes))
             .with_shared_pools(pools)

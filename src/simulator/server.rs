@@ -45,6 +45,8 @@ pub struct Options {
     pub start: Option<Nanos>,
     /// How long the cluster takes for things.
     pub timing: Timing,
+    /// How many of the last requests it remembers, some 350 bytes each.
+    pub remembered: usize,
 }
 
 impl Default for Options {
@@ -61,6 +63,7 @@ impl Default for Options {
             max_connections: 100,
             start: None,
             timing: Timing::default(),
+            remembered: 100_000,
         }
     }
 }
@@ -120,21 +123,27 @@ impl Logged {
     }
 }
 
-/// Requests that are remembered: the last ones. A cluster that runs for weeks must not remember all.
-const REMEMBERED: usize = 50_000;
-
-/// The last requests, each with its number.
-#[derive(Debug, Default)]
+/// The last requests, each with its number. A cluster that runs for weeks must not remember all.
+#[derive(Debug)]
 pub(super) struct RequestLog {
     pub(super) entries: VecDeque<Logged>,
+    most: usize,
     /// Number of the first of them.
     first: usize,
 }
 
 impl RequestLog {
+    fn new(most: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            most: most.max(1),
+            first: 0,
+        }
+    }
+
     /// Remembers a request. Returns its number.
     pub(super) fn push(&mut self, logged: Logged) -> usize {
-        if self.entries.len() == REMEMBERED {
+        if self.entries.len() == self.most {
             self.entries.pop_front();
             self.first += 1;
         }
@@ -185,7 +194,7 @@ impl Shared {
             changed: watch::Sender::new(world.index),
             world: Mutex::new(world),
             faults: Mutex::new(FaultState::new(options.faults, start)),
-            log: Mutex::default(),
+            log: Mutex::new(RequestLog::new(options.remembered)),
             clock: Clock::new(start, speed),
             base_speed: options.speed,
             stop: CancellationToken::new(),
@@ -412,11 +421,11 @@ mod tests {
 
     #[test]
     fn only_the_last_requests_are_remembered() {
-        let mut log = RequestLog::default();
-        for number in 0..REMEMBERED + 5 {
+        let mut log = RequestLog::new(100);
+        for number in 0..105 {
             assert_eq!(log.push(logged(number)), number);
         }
-        assert_eq!(log.entries.len(), REMEMBERED);
+        assert_eq!(log.entries.len(), 100);
         assert!(log.get_mut(4).is_none());
         assert_eq!(log.get_mut(5).unwrap().path, "5");
         log.clear();

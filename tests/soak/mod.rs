@@ -49,9 +49,6 @@ const BOUNDS: [Bound; 3] = [
     },
 ];
 
-/// Most memory of `cs dev` in KiB, whatever it is asked.
-const DEV_MOST: f64 = 192.0 * 1024.0;
-
 /// Most bytes that one more of something may leave behind in a state directory.
 const PER_DEPLOYMENT: f64 = 4096.0;
 const PER_WEBHOOK: f64 = 2048.0;
@@ -110,18 +107,6 @@ fn judged(watched: &[Watched], surroundings: &Surroundings, counts: &Counts) -> 
     let mut problems = Vec::new();
     for process in watched {
         for bound in &BOUNDS {
-            // A cluster to try things on: its memory still creeps (docs/reliability.md), and is bounded as a whole.
-            if process.name == "cs dev" && bound.what == BOUNDS[0].what {
-                let most = process
-                    .samples
-                    .iter()
-                    .map(|sample| (bound.of)(sample))
-                    .fold(0.0, f64::max);
-                if most > DEV_MOST {
-                    problems.push(format!("cs dev takes {most} KiB"));
-                }
-                continue;
-            }
             let values: Vec<(f64, f64)> = process
                 .samples
                 .iter()
