@@ -1,6 +1,7 @@
 //! What plan, diff and apply have in common: read the files, read the cluster, plan.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -218,7 +219,11 @@ pub(super) async fn open(
             exit::complain(&chain(&error), Some(error.help()));
             1
         })?;
-    Ok(Remember::new(store, inventory))
+    Ok(Remember::new(
+        store,
+        inventory,
+        Arc::new(jiff::Timestamp::now),
+    ))
 }
 
 /// Says where the inventory stands when that is not in the cluster, and whether something could not be remembered.

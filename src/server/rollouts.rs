@@ -326,7 +326,7 @@ async fn plan_once(cluster: &Cluster, set: &SpecSet) -> Result<(Remember, Planne
     let (store, inventory) = opened
         .await
         .map_err(|error| Unplanned::Away(chain(&error)))?;
-    let remember = Remember::new(store, inventory);
+    let remember = Remember::new(store, inventory, Arc::new(jiff::Timestamp::now));
     let options = PlanOptions {
         is_complete: true,
         ..PlanOptions::default()

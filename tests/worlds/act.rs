@@ -17,10 +17,11 @@ use cs::controller::set::prepare::{SetOptions, prepare};
 use cs::controller::set::remember::Remember;
 use cs::controller::warrant::Warrant;
 use cs::dispatch::ConvertOptions;
-use cs::events::Announcer;
+use cs::events::{Announcer, Clock};
 use cs::ids::OwnerId;
 use cs::inventory::Store;
 use cs::manifests::Manifest;
+use cs::reconcile::Outcome;
 use cs::set::prune::PruneLimit;
 use cs::simulator::Within;
 use cs::simulator::world::Random;
@@ -29,6 +30,7 @@ use cs::spec::workload::ServiceProvider;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::betray::Betrayal;
 use super::case::{Command, DISPATCHED, Files, OWNERS, Trouble, deployment, destruction};
 use super::sink::{Sink, Stream};
 use super::trace::Shared;
@@ -55,6 +57,8 @@ pub(super) struct Stage<'a> {
     pub(super) trace: Shared,
     pub(super) stream: Arc<Stream>,
     pub(super) state: &'a Path,
+    /// The promise that is broken here, to see whether that is found.
+    pub(super) betrayal: Option<Betrayal>,
 }
 
 impl Stage<'_> {
@@ -77,7 +81,10 @@ impl Stage<'_> {
         let ended = runtime.block_on(async {
             self.world.resume();
             let began = Instant::now();
-            let process = self.process(command, luck);
+            let process = async {
+                let ended = self.process(command, luck).await;
+                self.betrayed(ended).await
+            };
             // The dead process makes no further call; what it was doing beside comes to rest.
             let death = async {
                 self.trace.death().await;
@@ -95,6 +102,17 @@ impl Stage<'_> {
             (ended, began.elapsed())
         });
         drop(runtime);
+        ended
+    }
+
+    async fn betrayed(&self, mut ended: Ended) -> Ended {
+        match (self.betrayal, &mut ended) {
+            (Some(Betrayal::Late), _) => tokio::time::sleep(DEADLINE + SLACK).await,
+            (Some(Betrayal::Mute), Ended::Run(result)) if !result.outcome.is_success() => {
+                result.outcome = Outcome::Failed(String::new());
+            }
+            _ => {}
+        }
         ended
     }
 
@@ -131,6 +149,15 @@ impl Stage<'_> {
         }
     }
 
+    /// The world's clock, for what the command writes down.
+    fn clock(&self) -> Clock {
+        let world = self.world.clone();
+        Arc::new(move || {
+            jiff::Timestamp::from_nanosecond(i128::from(world.world().now))
+                .expect("in this century")
+        })
+    }
+
     fn connection(&self, command: &Command, luck: &Luck) -> ConnectionConfig {
         let mut config = ConnectionConfig::new("http://nomad.invalid:4646").expect("an address");
         let wire = Wire {
@@ -138,6 +165,7 @@ impl Stage<'_> {
             trace: self.trace.clone(),
             ours: ours(command, self),
             dice: luck.nomad.clone(),
+            betrayal: self.betrayal,
         };
         config.carrier = Some(wire.carrier());
         config
@@ -150,21 +178,17 @@ impl Stage<'_> {
         command: &Command,
         luck: &Luck,
     ) -> Ended {
-        let world = self.world.clone();
-        let clock = Arc::new(move || {
-            jiff::Timestamp::from_nanosecond(i128::from(world.world().now))
-                .expect("in this century")
-        });
         let sink = Sink {
             stream: self.stream.clone(),
             world: self.world.clone(),
             trace: self.trace.clone(),
             dice: luck.sink.clone(),
+            betrayal: self.betrayal,
         };
         let announcer = Announcer::start_over(
             sink,
             "cs".parse().expect("a prefix"),
-            clock,
+            self.clock(),
             self.state.to_owned(),
         );
         let (notes, _received) = Notes::channel();
@@ -214,7 +238,7 @@ impl Stage<'_> {
         let (store, inventory) = Store::open(&nomad, &owner, self.state)
             .await
             .map_err(|error| chain(&error))?;
-        let mut remember = Remember::new(store, inventory);
+        let mut remember = Remember::new(store, inventory, self.clock());
         let how = PlanOptions {
             prune: true,
             prune_limit: PruneLimit::Count(20),

@@ -6,6 +6,7 @@
 //! same trace. `CS_WORLDS=10000` tries so many, `CS_WORLD_SEED=7` with `worlds::replay` shows one.
 
 mod act;
+mod betray;
 mod case;
 mod judge;
 mod sink;
@@ -22,6 +23,7 @@ use cs::simulator::world::{Random, Register};
 use cs::simulator::{Faults, Options, Within};
 
 use act::{Ended, Luck, Stage};
+use betray::Betrayal;
 use case::{Case, Command, OWNERS, Step, Trouble, below};
 use trace::{START, Trace};
 
@@ -43,10 +45,15 @@ struct Report {
 
 /// Goes through a world from its beginning to its end.
 fn go(seed: u64) -> Report {
+    go_with(seed, None)
+}
+
+/// The same while a promise is broken.
+fn go_with(seed: u64, betrayal: Option<Betrayal>) -> Report {
     // Somebody else in this process may have chosen the provider already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let trace = Arc::new(Trace::default());
-    let gone = catch_unwind(AssertUnwindSafe(|| through(seed, &trace)));
+    let gone = catch_unwind(AssertUnwindSafe(|| through(seed, betrayal, &trace)));
     let mut problems = trace.problems();
     if let Err(panic) = gone {
         let text = panic.downcast_ref::<String>().cloned();
@@ -60,7 +67,7 @@ fn go(seed: u64) -> Report {
     }
 }
 
-fn through(seed: u64, trace: &Arc<Trace>) {
+fn through(seed: u64, betrayal: Option<Betrayal>, trace: &Arc<Trace>) {
     let case = Case::roll(seed);
     let state = state_dir();
     let stage = Stage {
@@ -68,6 +75,7 @@ fn through(seed: u64, trace: &Arc<Trace>) {
         trace: Arc::clone(trace),
         stream: Arc::default(),
         state: state.path(),
+        betrayal,
     };
     let others = judge::others(&stage, &case);
     assert_eq!(others.len(), case.foreign.len());
@@ -393,18 +401,9 @@ fn replay() {
     assert!(report.problems.is_empty(), "{}", report.problems.join("\n"));
 }
 
-/// Worlds of dispatches alone: what the inventory remembers carries the second of the real clock, so that a set whose run
-/// died may write it once more or once less.
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    let has_sets = |seed: &u64| {
-        let case = Case::roll(*seed);
-        let is_set = |step: &Step| matches!(step.command, Command::Apply { .. });
-        case.steps.iter().any(is_set)
-    };
-    let seeds: Vec<u64> = (1..=60).filter(|seed| !has_sets(seed)).take(10).collect();
-    assert!(seeds.len() >= 5, "{seeds:?}");
-    for seed in seeds {
+    for seed in 1..=12 {
         let (one, other) = (go(seed), go(seed));
         let differs = one
             .lines
@@ -420,4 +419,20 @@ fn the_same_seed_gives_the_same_trace() {
 #[test]
 fn different_seeds_give_different_worlds() {
     assert_ne!(go(1).lines, go(2).lines);
+}
+
+/// Worlds in which nothing is ever found would show nothing.
+#[test]
+fn whoever_breaks_a_promise_is_found_out() {
+    let found = |betrayal, words: &str| {
+        (FIRST..FIRST + 40).find(|seed| {
+            let problems = go_with(*seed, Some(betrayal)).problems;
+            problems.iter().any(|problem| problem.contains(words))
+        })
+    };
+    let missed: Vec<_> = Betrayal::ALL
+        .into_iter()
+        .filter(|(betrayal, words)| found(*betrayal, words).is_none())
+        .collect();
+    assert!(missed.is_empty(), "{missed:?}");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use cs::events::{EventSink, Message, NatsError, PublishFailure, SinkError};
 use cs::simulator::Within;
 
+use super::betray::Betrayal;
 use super::case::below;
 use super::trace::{Moment, Shared};
 use super::wire::Dice;
@@ -42,6 +43,19 @@ impl Stream {
         });
     }
 
+    /// A line of the log that this message is the end of.
+    fn store_line_after(&self, message: &Message, now: i64) {
+        let subject = message.subject.as_str();
+        if subject.starts_with("cs.build.log.end.") {
+            let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+            stored.push(Stored {
+                id: String::new(),
+                subject: subject.replace(".end.", "."),
+                at: now,
+            });
+        }
+    }
+
     pub(super) fn all(&self) -> Vec<Stored> {
         self.stored
             .lock()
@@ -56,6 +70,7 @@ pub(super) struct Sink {
     pub(super) world: Within,
     pub(super) trace: Shared,
     pub(super) dice: Arc<Mutex<Dice>>,
+    pub(super) betrayal: Option<Betrayal>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +114,11 @@ impl Sink {
             self.stream.store(message, self.world.world().now);
             return Ok(());
         }
+        let subject = message.subject.as_str();
+        let is_end = subject.ends_with(".succeeded") || subject.ends_with(".failed");
+        if self.betrayal == Some(Betrayal::Silent) && is_end {
+            return Ok(());
+        }
         let moment = self.trace.call(&self.world).await;
         self.trace.count("events sent");
         let fault = self.roll();
@@ -118,6 +138,12 @@ impl Sink {
         }
         if fault == Some(Fault::Twice) {
             self.stream.store(message, now);
+        }
+        if self.betrayal == Some(Betrayal::Repeating) {
+            self.stream.store(message, now + WINDOW);
+        }
+        if self.betrayal == Some(Betrayal::Talkative) {
+            self.stream.store_line_after(message, now);
         }
         if moment == Moment::Last {
             self.trace.die().await;

@@ -12,6 +12,7 @@ use futures::stream;
 use reqwest::{Request, Response, Result};
 use serde_json::Value;
 
+use super::betray::{Betrayal, Heard};
 use super::case::{self, below};
 use super::trace::{Moment, Shared};
 
@@ -94,6 +95,7 @@ pub(super) struct Wire {
     /// Ids of jobs that this command may write, as `namespace/id`.
     pub(super) ours: Vec<String>,
     pub(super) dice: Arc<Mutex<Dice>>,
+    pub(super) betrayal: Option<Betrayal>,
 }
 
 /// What goes wrong with the calls of one command.
@@ -114,8 +116,12 @@ impl Dice {
 }
 
 impl Carry for Wire {
-    fn carry(&self, request: Request) -> BoxFuture<'static, Result<Response>> {
+    fn carry(&self, mut request: Request) -> BoxFuture<'static, Result<Response>> {
+        let heard = self
+            .betrayal
+            .map_or(Heard::Once, |betrayal| betrayal.twist(&mut request));
         let way = Way {
+            heard,
             world: self.world.clone(),
             trace: self.trace.clone(),
             dice: self.dice.clone(),
@@ -181,6 +187,7 @@ impl Wire {
 
 /// One call on its way.
 struct Way {
+    heard: Heard,
     world: Within,
     trace: Shared,
     dice: Arc<Mutex<Dice>>,
@@ -227,7 +234,7 @@ impl Way {
             Some(Fault::LongWait) => tokio::time::sleep(Duration::from_secs(12)).await,
             _ => {}
         }
-        let response = self.world.carrier().0.carry(request).await?;
+        let response = self.carried(request).await?;
         match fault {
             Some(Fault::LostReply) => Err(reset().await),
             Some(Fault::LateAnswer) => {
@@ -247,6 +254,18 @@ impl Way {
             Some(Fault::Leaderless) => Ok(with_header(response, "x-nomad-knownleader", "false")),
             Some(Fault::NoIndex) => Ok(with_header(response, "x-nomad-index", "1")),
             _ => Ok(response),
+        }
+    }
+
+    async fn carried(&self, request: Request) -> Result<Response> {
+        let carrier = self.world.carrier().0;
+        match (self.heard, Betrayal::another(&request)) {
+            (Heard::Never, _) => Ok(said(200, "{}")),
+            (Heard::Twice, Some((first, second))) => {
+                carrier.carry(first).await?;
+                carrier.carry(second).await
+            }
+            _ => carrier.carry(request).await,
         }
     }
 

@@ -10,6 +10,7 @@ use super::prepare::SpecSet;
 use crate::clients::chain;
 use crate::clients::nomad::types::JobHead;
 use crate::controller::converge::Until;
+use crate::events::Clock;
 use crate::ids::{JobKey, ModifyIndex};
 use crate::inventory::{Change, Entry, Failed, Inventory, InventoryError, Place, State, Store};
 use crate::reconcile::Outcome;
@@ -22,17 +23,19 @@ pub struct Remember {
     inventory: Inventory,
     changes: Vec<Change>,
     failed: Option<String>,
+    clock: Clock,
 }
 
 impl Remember {
-    /// An inventory that was just read.
+    /// An inventory that was just read. The clock tells when an entry is written.
     #[must_use]
-    pub fn new(store: Store, inventory: Inventory) -> Self {
+    pub fn new(store: Store, inventory: Inventory, clock: Clock) -> Self {
         Self {
             store,
             inventory,
             changes: Vec::new(),
             failed: None,
+            clock,
         }
     }
 
@@ -91,7 +94,7 @@ impl Remember {
             index: ModifyIndex::default(),
             created: known.map_or(0, |entry| entry.created),
             state: State::Unsettled,
-            written: jiff::Timestamp::now(),
+            written: (self.clock)(),
             keep: wanted.keep,
             adopted: before.is_some_and(|head| !head.meta.contains_key(META_OWNER)),
             failed: None,
