@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use cs::controller::set::apply::{Ending, SetResult};
 use cs::reconcile::Outcome;
-use cs::simulator::world::JobKey;
+use cs::simulator::world::{Deployment, JobKey};
 use serde_json::Value;
 
 use super::act::{DEADLINE, Ended, SLACK, Stage, owned};
 use super::case::{CLAIMED, Case, Command, Image};
 use super::shown;
 use super::sink::is_event;
+use super::trace::START;
 
 /// Specification, version and index of each job of others.
 pub(super) type Others = Vec<(String, Value, u64, u64)>;
@@ -135,12 +136,31 @@ pub(super) fn inventory(stage: &Stage<'_>, owner: &str) {
     }
 }
 
-/// How many versions each job has had, by incarnation.
-pub(super) fn versions(stage: &Stage<'_>) -> BTreeMap<String, (u64, u64)> {
+/// A job before a command.
+pub(super) struct Before {
+    created: u64,
+    version: u64,
+    /// A rollout is on its way that Nomad may yet take back by itself: a version that no command makes.
+    may_go_back: bool,
+    /// Stops of it that the network delivered twice so far. Each makes a version of its own.
+    doubled: u64,
+}
+
+/// Each job by its name, with its latest version.
+pub(super) fn versions(stage: &Stage<'_>) -> BTreeMap<String, Before> {
     let world = stage.world.world();
     let jobs = world.jobs.iter().map(|(key, entry)| {
         let name = format!("{}/{}", key.namespace, key.id);
-        (name, (entry.job.create_index, entry.job.version))
+        let goes_back = |rollout: &Deployment| {
+            rollout.status == "running" && rollout.groups.values().any(|group| group.auto_revert)
+        };
+        let before = Before {
+            created: entry.job.create_index,
+            version: entry.job.version,
+            may_go_back: world.deployments_of(key).any(goes_back),
+            doubled: stage.trace.doubled(&key.id),
+        };
+        (name, before)
     });
     jobs.collect()
 }
@@ -149,7 +169,7 @@ pub(super) fn versions(stage: &Stage<'_>) -> BTreeMap<String, (u64, u64)> {
 pub(super) fn flapping(
     stage: &Stage<'_>,
     command: &Command,
-    before: &BTreeMap<String, (u64, u64)>,
+    before: &BTreeMap<String, Before>,
     ends: u64,
 ) {
     let most = match command {
@@ -162,18 +182,42 @@ pub(super) fn flapping(
         Command::Apply { files, .. } if files.is_bad => 2 * ends,
         Command::Apply { .. } => 1,
     };
-    for (name, (created, version)) in versions(stage) {
-        let was = before.get(&name).filter(|(index, _)| *index == created);
-        let made = match was {
-            Some((_, old)) => version - old,
-            None => version + 1,
+    for (name, now) in versions(stage) {
+        let was = before.get(&name);
+        let incarnation = was.filter(|was| was.created == now.created);
+        let made = match incarnation {
+            Some(was) => now.version - was.version,
+            None => now.version + 1,
         };
-        if made > most {
-            stage
-                .trace
-                .problem(format!("{} made {made} versions of {name}", shown(command)));
+        let back = u64::from(incarnation.is_some_and(|was| was.may_go_back));
+        let doubled = now.doubled - was.map_or(0, |was| was.doubled);
+        if made > most + back + doubled {
+            let course = course(stage, &name);
+            stage.trace.problem(format!(
+                "{} made {made} versions of {name}: {course}",
+                shown(command)
+            ));
         }
     }
+}
+
+/// The versions of a job: when each was made, and of which image.
+fn course(stage: &Stage<'_>, name: &str) -> String {
+    let world = stage.world.world();
+    let mut jobs = world.jobs.iter();
+    let entry = jobs.find(|(key, _)| format!("{}/{}", key.namespace, key.id) == name);
+    let versions = entry.into_iter().flat_map(|(_, entry)| &entry.versions);
+    let shown = versions.map(|job| {
+        let image = job.spec.pointer("/TaskGroups/0/Tasks/0/Config/image");
+        format!(
+            "{} at {} ms, {}{}",
+            job.version,
+            (job.submit_time - START) / 1_000_000,
+            image.and_then(Value::as_str).unwrap_or("no image"),
+            if job.stopped() { ", stopped" } else { "" }
+        )
+    });
+    shown.collect::<Vec<_>>().join("; ")
 }
 
 /// Each event of a deployment is there once and in its place, and none is missing that its end calls for.

@@ -24,6 +24,8 @@ struct Inner {
     dies_at: Option<u64>,
     is_dead: bool,
     problems: Vec<String>,
+    /// Ids of jobs whose stop arrived twice.
+    doubled: Vec<String>,
 }
 
 impl Trace {
@@ -49,6 +51,17 @@ impl Trace {
 
     pub(super) fn problems(&self) -> Vec<String> {
         self.lock().problems.clone()
+    }
+
+    /// The stop of a job arrived twice.
+    pub(super) fn double(&self, job: &str) {
+        self.lock().doubled.push(job.to_owned());
+    }
+
+    /// How often that was so.
+    pub(super) fn doubled(&self, job: &str) -> u64 {
+        let inner = self.lock();
+        inner.doubled.iter().filter(|other| *other == job).count() as u64
     }
 
     /// In the order of their time; within a moment in that of the alphabet.

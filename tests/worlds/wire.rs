@@ -244,6 +244,12 @@ impl Way {
             Some(Fault::Twice) => match again {
                 // Both arrive; whose answer is seen is a matter of luck.
                 Some(again) => {
+                    let stopped = again.url().path().strip_prefix("/v1/job/");
+                    if let Some(job) =
+                        stopped.filter(|_| *again.method() == reqwest::Method::DELETE)
+                    {
+                        self.trace.double(job);
+                    }
                     let second = self.world.carrier().0.carry(again).await?;
                     let first_wins = self.lucky();
                     Ok(if first_wins { response } else { second })
