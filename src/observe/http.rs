@@ -1,9 +1,11 @@
 //! Calls to others: a span each, a count each, and the trace handed on to those that are part of the platform.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder};
+use tokio::time::error::Elapsed;
 use url::Url;
 
 use super::Place;
@@ -17,8 +19,14 @@ pub(crate) enum Peer {
     Nomad,
     /// The platform's REST side.
     Backend,
-    /// A registry: not told of the trace, it may be anybody's.
+    /// A registry: not told of the trace, it may be anybody's. Nor are the next three.
     Registry,
+    /// A Git server.
+    Git,
+    /// A server of archives.
+    Archive,
+    /// The keeper of a build's secrets.
+    Vault,
     /// The CI server.
     Jenkins,
 }
@@ -29,12 +37,15 @@ impl Peer {
             Self::Nomad => "nomad",
             Self::Backend => "backend",
             Self::Registry => "registry",
+            Self::Git => "git",
+            Self::Archive => "archive",
+            Self::Vault => "vault",
             Self::Jenkins => "jenkins",
         }
     }
 
     const fn is_told(self) -> bool {
-        !matches!(self, Self::Registry)
+        matches!(self, Self::Nomad | Self::Backend | Self::Jenkins)
     }
 }
 
@@ -101,6 +112,27 @@ impl HttpCall {
     pub(crate) fn failed(mut self, why: &'static str) {
         self.span.fail(why);
         self.count(why.to_owned());
+    }
+
+    /// Makes the call, for whose answer nobody waits longer than this.
+    ///
+    /// # Errors
+    /// The time is up.
+    pub(crate) async fn in_time(
+        self,
+        request: RequestBuilder,
+        most: Duration,
+    ) -> Result<Result<reqwest::Response, reqwest::Error>, Elapsed> {
+        match tokio::time::timeout(most, self.sign(request).send()).await {
+            Ok(answer) => {
+                self.ended(&answer);
+                Ok(answer)
+            }
+            Err(elapsed) => {
+                self.failed("timeout");
+                Err(elapsed)
+            }
+        }
     }
 
     /// The answer of the HTTP library, whichever it is.

@@ -9,6 +9,7 @@ use crate::cli::lab::{JOB, Lab, PREFIX, image, image_with, next_image};
 use crate::set::lab::Specs;
 use crate::support::backend::Reply;
 use crate::support::collector::{Collector, Span};
+use crate::support::files_server::{Answer, FilesServer};
 
 /// Names of the spans below one, sorted.
 fn below(collector: &Collector, parent: &Span) -> Vec<String> {
@@ -38,6 +39,26 @@ fn assert_one_tree(collector: &Collector, root: &str, parent: &str) {
             assert!(above.start <= span.start, "{span:?} began before {above:?}");
         }
     }
+}
+
+#[test]
+fn the_server_of_an_archive_is_called_in_a_span_and_not_told_of_the_trace() {
+    let mut lab = Lab::new();
+    let collector = collector(&mut lab);
+    let server = lab.runtime.block_on(FilesServer::with(Answer::bare(404)));
+    let params = image_with(json!({
+        "traceparent": PARENT, "sourceType": "local_upload", "sourceUrl": server.url("/a.tar.gz?sig=canary"),
+    }));
+    let run = lab.task("deploy-repository", &params);
+    run.var("CS_EGRESS", "local").run();
+    let call = collector.only("GET /{path}");
+    assert_eq!(call.text("peer.service"), "archive");
+    assert_eq!(call.text("http.response.status_code"), "404");
+    assert_eq!(call.parent, collector.only("clone").id);
+    assert!(!collector.raw().contains("canary"));
+    let asked = server.asked();
+    assert!(asked.iter().all(|one| one.header("traceparent").is_none()));
+    assert!(!asked.is_empty());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::stage::Stage;
 use crate::cli::lab::{JOB, last_line};
+use crate::support::collector::{Collector, Span};
 use crate::support::env::Ended;
 use crate::support::vault::{ROLE_ID, SECRET_ID, VaultDouble};
 
@@ -277,6 +278,43 @@ fn secrets_of_vault_reach_a_step_and_stay_out_of_the_image() {
         Value::Null,
         "{changed}"
     );
+}
+
+#[test]
+fn calls_to_the_servers_of_source_secrets_and_image_are_spans_and_tell_no_path() {
+    let Some(mut stage) = Stage::open() else {
+        return;
+    };
+    stage.plain_repository();
+    let vault = VaultDouble::start();
+    vault.secret("secret/data/shop", json!({"KEY": "canary-key-value"}));
+    let collector = Collector::start();
+    let traces = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    stage.lab.env.set(traces, collector.url());
+    let params = stage.params_with(json!({
+        "vaultAddress": vault.address(), "roleId": ROLE_ID, "secretId": SECRET_ID, "secretsPath": "secret/data/shop",
+    }));
+    stage.deploy(&params).run().assert_code(0);
+    let (clone, spans) = (collector.only("clone"), collector.spans());
+    let calls = |peer: &str| -> Vec<_> {
+        let is_call = |span: &&Span| {
+            span.attributes
+                .get("peer.service")
+                .is_some_and(|it| it == peer)
+        };
+        spans.iter().filter(is_call).collect()
+    };
+    assert!(calls("git").len() >= 2, "{:?}", collector.names());
+    assert!(calls("git").iter().all(|call| call.parent == clone.id));
+    assert!(calls("vault").len() >= 2 && !calls("registry").is_empty());
+    assert!(
+        calls("vault")
+            .iter()
+            .any(|call| call.name == "GET /v1/{path}")
+    );
+    for hidden in ["canary", "acme/shop.git", "secret/data", ROLE_ID] {
+        assert!(!collector.raw().contains(hidden), "{hidden}");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::retry;
 use super::said::{Said, gives_away};
 use super::tls::http_client;
 use crate::clients::chain;
+use crate::observe::{HttpCall, Peer};
 use crate::secret::Secret;
 
 /// How much of an answer is read. Vault itself takes no larger request than 32 MiB, but what a build needs is small.
@@ -213,7 +214,10 @@ impl<'a> Session<'a> {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             request = request.body(body.expose().to_owned());
         }
+        // Paths tell where secrets lie.
+        let counted = HttpCall::begin(Peer::Vault, &call.method, at, "/v1/{path}");
         let sent = request.headers(headers).send().await;
+        counted.ended(&sent);
         sent.map_err(|error| self.transport(error))
     }
 

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 use url::{Origin, Url};
@@ -20,6 +20,7 @@ use crate::artifact::output::Output;
 use crate::artifact::source::Limits;
 use crate::artifact::source::text::size;
 use crate::clients::{egress, tls};
+use crate::observe::{HttpCall, Peer};
 use crate::secret::Secret;
 
 /// Redirects of one download. Object stores need one or two.
@@ -178,7 +179,11 @@ async fn send(
         request = request.header(AUTHORIZATION, credentials.clone());
     }
     // The connection has a bound of its own.
-    match tokio::time::timeout(limits.connect + limits.silence, request.send()).await {
+    let counted = HttpCall::begin(Peer::Archive, &Method::GET, at, "/{path}");
+    match counted
+        .in_time(request, limits.connect + limits.silence)
+        .await
+    {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(match egress::refusal(&error) {
             Some(refused) => refused.into(),

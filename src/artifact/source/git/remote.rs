@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
@@ -16,6 +16,7 @@ use super::packets::Packets;
 use crate::artifact::source::Limits;
 use crate::clients::egress::{self, Egress};
 use crate::clients::tls::{self, is_loopback};
+use crate::observe::{HttpCall, Peer};
 use crate::secret::SafeUrl;
 
 /// Redirects of the first call. GitHub needs one for a repository that was renamed.
@@ -123,7 +124,7 @@ impl Remote {
         for _ in 0..=REDIRECTS {
             self.client = client_for(&at, self.connect, &self.egress)?;
             let call = self.client.get(at.clone()).header(ACCEPT, "*/*");
-            let response = self.send(call, &at).await?;
+            let response = self.send(Method::GET, call, &at).await?;
             if response.status().is_redirection() {
                 at = self.redirected(&at, response.headers())?;
                 continue;
@@ -148,17 +149,23 @@ impl Remote {
         let call = self.client.post(at.clone());
         let call = call.header(CONTENT_TYPE, "application/x-git-upload-pack-request");
         let call = call.header(ACCEPT, "application/x-git-upload-pack-result");
-        let response = self.send(call.body(body), &at).await?;
+        let response = self.send(Method::POST, call.body(body), &at).await?;
         self.opened(response, &at, "result")
     }
 
-    async fn send(&self, call: RequestBuilder, at: &Url) -> Result<Response, GitError> {
+    async fn send(
+        &self,
+        method: Method,
+        call: RequestBuilder,
+        at: &Url,
+    ) -> Result<Response, GitError> {
         let mut call = call.header(GIT_PROTOCOL, "version=2");
         if let Some(authorization) = self.authorization_for(at) {
             call = call.header(AUTHORIZATION, authorization.clone());
         }
         // The connection has a bound of its own; the answer may begin late.
-        let answered = timeout(self.connect + self.silence, call.send()).await;
+        let counted = HttpCall::begin(Peer::Git, &method, at, "/{path}");
+        let answered = counted.in_time(call, self.connect + self.silence).await;
         if let Ok(Err(error)) = &answered
             && let Some(refused) = egress::refusal(error)
         {
