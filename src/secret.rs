@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
@@ -62,7 +63,8 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// An address that prints without its credentials: user info, query values and fragment are replaced.
+/// An address that prints without its credentials: user info, also that of an address in the path, query values and fragment
+/// are replaced.
 ///
 /// Tokens travel in all three (`https://x:TOKEN@host`, `?accessToken=…`, presigned URLs), so all three are hidden.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -96,6 +98,9 @@ impl SafeUrl {
             .query_pairs()
             .map(|(key, _)| key.into_owned())
             .collect();
+        if let Some(path) = redacted_path(self.0.path()) {
+            shown.set_path(&path);
+        }
         shown.set_fragment(None);
         if self.0.query().is_some() {
             shown
@@ -105,6 +110,30 @@ impl SafeUrl {
         }
         shown.into()
     }
+}
+
+/// A path without the credentials of an address inside it, such as mirrors and proxies take
+/// (`/https://user:token@host/repository`). `None`: there are none.
+fn redacted_path(path: &str) -> Option<String> {
+    let mut is_changed = false;
+    // What stands before the first slash is nothing, and not the beginning of a host.
+    let mut before = "-";
+    let mut parts = Vec::new();
+    for (index, part) in path.split('/').enumerate() {
+        let is_host = before.is_empty() || before.ends_with(':');
+        before = if index == 0 { "-" } else { part };
+        let plain = percent_decode_str(part).decode_utf8_lossy();
+        let user = plain.rsplit_once('@').map(|(user, _)| user);
+        if !user.is_some_and(|user| user.contains(':') || is_host && !user.is_empty()) {
+            parts.push(part.to_owned());
+            continue;
+        }
+        is_changed = true;
+        // What is encoded may hold a whole address.
+        let host = part.rsplit_once('@').map(|(_, host)| host);
+        parts.push(host.map_or_else(|| "redacted".to_owned(), |host| format!("redacted@{host}")));
+    }
+    is_changed.then(|| parts.join("/"))
 }
 
 impl From<Url> for SafeUrl {
@@ -152,5 +181,32 @@ mod tests {
             shown.contains("https://redacted@git.example/a/b?sig=redacted&x=redacted"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn an_address_in_a_path_prints_without_its_user() {
+        let shown = |text: &str| SafeUrl::parse(text).unwrap().to_string();
+        for (address, expected) in [
+            (
+                "https://mirror/https://u:canary@git/a",
+                "https://mirror/https://redacted@git/a",
+            ),
+            (
+                "https://mirror/https:/canary@git/a",
+                "https://mirror/https:/redacted@git/a",
+            ),
+            (
+                "https://mirror/u:canary@git/a",
+                "https://mirror/redacted@git/a",
+            ),
+            (
+                "https://mirror/https%3A%2F%2Fu%3Acanary%40git/a",
+                "https://mirror/redacted/a",
+            ),
+            ("https://npm/@scope/a@1", "https://npm/@scope/a@1"),
+            ("https://host/a@b/c", "https://host/a@b/c"),
+        ] {
+            assert_eq!(shown(address), expected);
+        }
     }
 }
