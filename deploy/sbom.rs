@@ -37,7 +37,7 @@ type Id = (String, String);
 pub(crate) struct Part {
     pub(crate) license: String,
     pub(crate) repository: String,
-    /// SHA-256 of the crate as it was downloaded; none for `cs` itself and for C sources.
+    /// SHA-256 of the crate as it was downloaded; none for those of this repository and for C sources.
     pub(crate) checksum: Option<String>,
     pub(crate) purl: String,
     /// Where its licence texts are.
@@ -89,14 +89,16 @@ impl Inventory {
                 user.needs.insert(id.clone());
             }
             if !parts.contains_key(&id) {
-                let folder = match depth {
-                    0 => PathBuf::from("."),
-                    _ => sources(&id)?,
+                let checksum = checksums.get(&id).cloned();
+                // What was not downloaded stands in this repository.
+                let folder = match checksum {
+                    None => PathBuf::from("."),
+                    Some(_) => sources(&id)?,
                 };
                 let part = Part {
                     license: license.replace('/', " OR "),
                     repository: repository.to_owned(),
-                    checksum: checksums.get(&id).cloned(),
+                    checksum,
                     purl: format!("pkg:cargo/{}@{}", id.0, id.1.replace('+', "%2B")),
                     folder,
                     needs: BTreeSet::new(),

@@ -30,4 +30,5 @@ pub use nomad_job::NomadJob;
 pub use overlay::Overlay;
 pub use parse::parse;
 pub use resource::{Kind, Resource};
+pub(crate) use tree::lines;
 pub use workload::Workload;

@@ -10,10 +10,16 @@ mod scalar;
 
 use std::borrow::Cow;
 
-use granit_parser::Marker;
+use cs_yaml::Marker;
 
 pub(super) use flaw::Flaw;
 pub(super) use grow::documents;
+
+/// The lines of a document as places count them: YAML ends one with a line feed, a carriage return, or both (YAML 1.2, 5.4).
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    // What `lines` takes for one line has a carriage return only where no line feed follows.
+    text.lines().flat_map(|line| line.split('\r'))
+}
 
 /// Where a node starts: line and column from 1, 0 when unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -177,6 +177,8 @@ macro_rules! findings {
 }
 
 findings! {
+    a_carriage_return_ends_a_line: "yaml";
+    an_address_in_a_path_hides_its_password: "names";
     a_file_that_is_named_unlike_ours_holds_up_no_event: "outbox";
 }
 

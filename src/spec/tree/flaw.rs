@@ -1,6 +1,6 @@
 //! Why a text has no tree.
 
-use granit_parser::{ErrorKind, ScanError, Span};
+use cs_yaml::{ErrorKind, ScanError, Span};
 
 use super::Place;
 
@@ -100,7 +100,7 @@ impl Flaw {
 /// The column of the first tab that indents the line of a place.
 fn tab_before(text: &str, place: Place) -> Option<u32> {
     let line = usize::try_from(place.line).ok()?.checked_sub(1)?;
-    let line = text.lines().nth(line)?;
+    let line = super::lines(text).nth(line)?;
     let indent = line.chars().take_while(|c| matches!(c, ' ' | '\t'));
     let column = indent.zip(1_u32..).find(|(c, _)| *c == '\t')?.1;
     (column <= place.column).then_some(column)

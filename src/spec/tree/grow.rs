@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, Span};
+use cs_yaml::{Event, Events, ScalarStyle, Span};
 
 use super::{Flaw, Member, Node, Place, Value, scalar};
 
@@ -23,10 +23,8 @@ const MOST_REPEATED_TEXT: usize = 16 * 1024 * 1024;
 pub(in crate::spec) fn documents(text: &str) -> Result<Vec<Node<'_>>, Flaw> {
     // Editors put it there without being asked. It has no column.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut options = Options::default();
-    options.set_emit_comments(false);
     let mut grower = Grower::default();
-    for next in Parser::new_from_str_with_options(text, options) {
+    for next in Events::of(text) {
         let (event, span) = next.map_err(|error| Flaw::of_scan(&error, text))?;
         grower.take(event, &span)?;
     }

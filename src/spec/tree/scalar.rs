@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use granit_parser::{ScalarStyle, Span, Tag};
+use cs_yaml::{ScalarStyle, Span, Tag};
 
 use super::{Flaw, Place, Value};
 

@@ -124,8 +124,12 @@ pub(super) const SEALED: Target = Target {
 
 /// Every finding stands in the text that it is about.
 pub(super) fn stand_inside(findings: &[Diagnostic], text: &str) {
-    let lines: Vec<&str> = text.split('\n').collect();
+    // YAML ends a line with a carriage return too, HCL does not.
+    let broken = text.replace("\r\n", "\n").replace('\r', "\n");
     for finding in findings {
+        let is_yaml = !finding.file.ends_with(".hcl");
+        let text = if is_yaml { &broken } else { text };
+        let lines: Vec<&str> = text.split('\n').collect();
         let line = usize::try_from(finding.line).unwrap_or(usize::MAX);
         assert!(
             line <= lines.len(),

@@ -9,7 +9,7 @@ use miette::{
 
 use super::Validated;
 use crate::cli::paint::Paint;
-use crate::spec::{Diagnostic, Severity};
+use crate::spec::{self, Diagnostic, Severity};
 use crate::validation::secret_values;
 
 /// So much of a line is shown, in characters.
@@ -70,10 +70,13 @@ struct Excerpt {
 impl Excerpt {
     fn of(finding: &Diagnostic, text: &str) -> Option<Self> {
         let line = usize::try_from(finding.line).ok()?;
-        let raw = text
-            .trim_start_matches('\u{feff}')
-            .lines()
-            .nth(line.checked_sub(1)?)?;
+        let text = text.trim_start_matches('\u{feff}');
+        let at = line.checked_sub(1)?;
+        let raw = if finding.file.ends_with(".hcl") {
+            text.lines().nth(at)?
+        } else {
+            spec::lines(text).nth(at)?
+        };
         let column = usize::try_from(finding.column).ok()?;
         let (characters, origins): (Vec<char>, Vec<usize>) = visible(raw)
             .into_iter()
@@ -233,6 +236,14 @@ mod tests {
             let text = drawn("a: 1\n   \n", line, column);
             assert_eq!(text.lines().count(), 2, "{text}");
         }
+    }
+
+    #[test]
+    fn the_excerpt_is_the_line_that_yaml_counts() {
+        let text = drawn("a: 1\rb: 2\r\nc: wrong\n", 3, 4);
+        assert!(text.contains(" 3 │ c: wrong\n"), "{text}");
+        let text = drawn("a: 1\rb: wrong", 2, 4);
+        assert!(text.contains(" 2 │ b: wrong\n"), "{text}");
     }
 
     #[test]
