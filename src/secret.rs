@@ -66,7 +66,7 @@ impl<'de> Deserialize<'de> for Secret {
 /// An address that prints without its credentials: user info, also that of an address in the path, query values and fragment
 /// are replaced.
 ///
-/// Tokens travel in all three (`https://x:TOKEN@host`, `?accessToken=…`, presigned URLs), so all three are hidden.
+/// Tokens travel in all of them: `https://x:TOKEN@host`, `?accessToken=…`, presigned URLs, `https://mirror/https://x:TOKEN@host`.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct SafeUrl(Url);
