@@ -21,13 +21,27 @@ pub(super) struct Lane {
 
 #[derive(Debug, Default)]
 struct Held {
-    /// The lane's directory, locked: this process sends the lane.
-    owner: Option<File>,
+    /// This process sends the lane.
+    owner: Option<Owned>,
     /// Highest position given out by this process. Together with the ledger, which grows by one line for each event
     /// sent by any process, it keeps positions from being used twice.
     highest: u64,
     /// Positions that are done although their files could not be removed.
     done: HashSet<u64>,
+}
+
+/// A lane's directory, locked until this is dropped.
+///
+/// Let go of in words: a child that is being forked has the descriptor too, until it executes its program, and closing ours
+/// would leave the lock with it for so long.
+#[derive(Debug)]
+struct Owned(File);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // Fails only where there is no lock.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Lane {
@@ -223,7 +237,7 @@ impl Lane {
             Ok(()) | Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        held.owner = Some(dir);
+        held.owner = Some(Owned(dir));
         self.set_partials_aside()?;
         Ok(true)
     }
@@ -299,5 +313,24 @@ fn names(dir: &Path) -> io::Result<Vec<String>> {
             .collect()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A test may see this by chance only: between fork and exec of somebody else's program.
+    #[test]
+    fn a_lane_is_let_go_of_although_a_child_has_its_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let lane = Lane::new(dir.path().join("d"));
+        assert!(lane.own().unwrap());
+        let inherited = lane.held().owner.as_ref().unwrap().0.try_clone().unwrap();
+        let next = Lane::new(dir.path().join("d"));
+        assert!(!next.own().unwrap());
+        drop(lane);
+        assert!(next.own().unwrap());
+        drop(inherited);
     }
 }
