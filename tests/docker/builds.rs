@@ -47,7 +47,8 @@ async fn an_image_from_scratch_is_built_and_known() {
 
 #[tokio::test]
 async fn steps_run_with_arguments_and_their_output_is_told() {
-    let Some(engine) = DockerEngine::shared() else {
+    // Beside the builds of other tests the engine has been seen to do a step again that it had.
+    let Some(engine) = DockerEngine::own() else {
         return;
     };
     let base = engine.base_image();
@@ -66,21 +67,11 @@ async fn steps_run_with_arguments_and_their_output_is_told() {
     assert!(line("wrong", &ended.stderr), "{}", ended.said());
     assert!(ended.stdout.contains("RUN echo hello"), "{}", ended.said());
     assert!(ended.stdout.contains(" DONE "), "{}", ended.said());
-    // A step that is cached gives the same image. Once in a while the engine, busy with the builds of other tests, does a step
-    // again although nothing has changed; the build after that has it.
-    let mut before = ended;
-    let mut is_cached = false;
-    for _ in 0..4 {
-        let again = build(&client, &wanted, &dockerfile).await;
-        is_cached = !line("said a b&c=d", &again.stdout);
-        if is_cached {
-            let (one, other) = (before.built(), again.built());
-            assert_eq!(one.image_id, other.image_id, "{}", again.said());
-            break;
-        }
-        before = again;
-    }
-    assert!(is_cached, "{}", before.said());
+    let again = build(&client, &wanted, &dockerfile).await;
+    assert!(again.stdout.contains(" CACHED"), "{}", again.said());
+    assert!(!line("said a b&c=d", &again.stdout), "{}", again.said());
+    let (one, other) = (ended.built(), again.built());
+    assert_eq!(one.image_id, other.image_id, "{}", again.said());
     wanted.no_cache = true;
     let afresh = build(&client, &wanted, &dockerfile).await;
     assert!(line("said a b&c=d", &afresh.stdout), "{}", afresh.said());
